@@ -1,0 +1,102 @@
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+
+/** What feedback needs to know of an answer, so that no lookup store is kept. */
+export interface PredictionRef {
+  readonly revision: number;
+  /** The row's number: policy, segment and variant (see `ControlState.rows`). */
+  readonly row: number;
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits. */
+  readonly spanId: string;
+  /** Epoch milliseconds at which it was decided. */
+  readonly at: number;
+}
+
+const VERSION = 1;
+const PAYLOAD = 1 + 6 + 4 + 16 + 8 + 6;
+/** 80 bits: forging one id takes 2^79 feedback calls on average. */
+const TAG = 10;
+
+export interface PredictionIds {
+  readonly sign: (ref: PredictionRef) => string;
+  /** Null when the text is not an id that one of the secrets signed. */
+  readonly open: (id: string) => PredictionRef | null;
+}
+
+/**
+ * Signs and opens prediction ids: version, revision (48 bit), row (32 bit), trace id, span id, time (48 bit),
+ * then a truncated HMAC-SHA-256 (RFC 2104 §5), base64url. 69 characters.
+ * @param secrets the first signs, all open, so that a secret can be rotated
+ */
+export function predictionIds(secrets: readonly [string, ...string[]]): PredictionIds {
+  const macs = secrets.map((secret) => hmac.create(sha256, utf8ToBytes(secret)));
+  const tag = (mac: (typeof macs)[number], payload: Uint8Array): Uint8Array =>
+    mac.clone().update(payload).digest().subarray(0, TAG);
+  return {
+    sign: (ref) => {
+      const bytes = new Uint8Array(PAYLOAD + TAG);
+      const view = new DataView(bytes.buffer);
+      view.setUint8(0, VERSION);
+      setUint48(view, 1, ref.revision);
+      view.setUint32(7, ref.row);
+      bytes.set(hexToBytes(ref.traceId), 11);
+      bytes.set(hexToBytes(ref.spanId), 27);
+      setUint48(view, 35, ref.at);
+      const [signing] = macs;
+      if (signing !== undefined) bytes.set(tag(signing, bytes.subarray(0, PAYLOAD)), PAYLOAD);
+      return toBase64Url(bytes);
+    },
+    open: (id) => {
+      const bytes = fromBase64Url(id);
+      if (bytes === null || bytes.length !== PAYLOAD + TAG || bytes[0] !== VERSION) return null;
+      const payload = bytes.subarray(0, PAYLOAD);
+      const given = bytes.subarray(PAYLOAD);
+      if (!macs.some((mac) => isEqual(tag(mac, payload), given))) return null;
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      return {
+        revision: getUint48(view, 1),
+        row: view.getUint32(7),
+        traceId: bytesToHex(bytes.subarray(11, 27)),
+        spanId: bytesToHex(bytes.subarray(27, 35)),
+        at: getUint48(view, 35),
+      };
+    },
+  };
+}
+
+/** Compares in a time that depends on the length only. */
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+function setUint48(view: DataView, offset: number, value: number): void {
+  view.setUint16(offset, Math.floor(value / 2 ** 32));
+  view.setUint32(offset + 2, value >>> 0);
+}
+
+const getUint48 = (view: DataView, offset: number): number =>
+  view.getUint16(offset) * 2 ** 32 + view.getUint32(offset + 2);
+
+const toBase64Url = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
+
+function fromBase64Url(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9_-]{1,128}$/.test(text)) return null;
+  try {
+    const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) =>
+      character.charCodeAt(0),
+    );
+    // Several texts decode to the same bytes when the last character's spare bits differ; only one is ours.
+    return toBase64Url(bytes) === text ? bytes : null;
+  } catch {
+    return null;
+  }
+}

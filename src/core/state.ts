@@ -1,0 +1,130 @@
+import type { ApiKey } from "./api-key.ts";
+import type { Event, FreezeScope } from "./event.ts";
+import { EMPTY, type Head } from "./ledger.ts";
+import { DEFAULT_SEGMENT, type Policy, type Prompt, type Segment } from "./policy.ts";
+import type { Signal } from "./signal.ts";
+import type { Switchover } from "./switchover.ts";
+
+/** The variant that a segment left because it degraded, and what was known of it then. */
+export interface Former {
+  readonly variant: string;
+  readonly metric: string;
+  readonly lossDegraded: number | null;
+  readonly lossTolerated: number | null;
+}
+
+export interface SegmentState {
+  /** The variant that serves all traffic outside a canary. */
+  readonly incumbent: string;
+  /** Epoch milliseconds since when it is the incumbent; older evidence is about something else. */
+  readonly since: number;
+  /** The open switchover's id. */
+  readonly open: string | null;
+  readonly endedAt: number | null;
+  /** When the last canaries began, newest last. */
+  readonly moves: readonly number[];
+  /** Variants that were rolled back here, and when. */
+  readonly quarantine: Readonly<Record<string, number>>;
+  readonly former: Former | null;
+  /** Probes of the former variant that failed in a row. */
+  readonly revertFails: number;
+}
+
+export interface Published {
+  readonly policy: Policy;
+  readonly prompts: Readonly<Record<string, Prompt>>;
+  /** The ledger entry that published it. */
+  readonly seq: number;
+  readonly at: number;
+}
+
+export interface Escalation {
+  readonly variant: string;
+  readonly metric: string;
+  readonly reason: Extract<Event, { type: "escalation.raised" }>["reason"];
+  readonly detail: string;
+  readonly at: number;
+}
+
+export interface Freeze {
+  readonly scope: FreezeScope;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: number;
+  /** Epoch milliseconds, or null until it is lifted. */
+  readonly until: number | null;
+}
+
+export interface FlagEffect {
+  readonly flag: string;
+  readonly value: string;
+  readonly variant: string;
+  readonly since: number;
+}
+
+export interface Baseline {
+  readonly lossMean: number;
+  readonly labels: number;
+}
+
+/** Everything the control plane knows: a fold of the ledger, plain JSON, so that a snapshot is its text. */
+export interface ControlState {
+  readonly head: Head;
+  /** The last entry that changed what is served; answers carry it as `x-segue-revision`. */
+  readonly revision: number;
+  readonly policies: Readonly<Record<string, Published>>;
+  /** The digest of every prompt version ever published. */
+  readonly prompts: Readonly<Record<string, string>>;
+  /** Every `policy/segment/variant` there ever was; a row's number is its place here and never changes. */
+  readonly rows: readonly string[];
+  /** By `policy/segment`. */
+  readonly segments: Readonly<Record<string, SegmentState>>;
+  readonly switchovers: Readonly<Record<string, Switchover>>;
+  /** The latest signal by `signalKey`. */
+  readonly signals: Readonly<Record<string, Signal>>;
+  /** `source:id` of recent signals: a delivery is recorded once. */
+  readonly signalIds: Readonly<Record<string, number>>;
+  readonly escalations: Readonly<Record<string, Escalation>>;
+  readonly freezes: Readonly<Record<string, Freeze>>;
+  readonly flagEffects: Readonly<Record<string, FlagEffect>>;
+  /** By `policy/segment/variant/metric`. */
+  readonly baselines: Readonly<Record<string, Baseline>>;
+  readonly keys: Readonly<Record<string, ApiKey>>;
+}
+
+export const emptyState: ControlState = {
+  head: EMPTY,
+  revision: 0,
+  policies: {},
+  prompts: {},
+  rows: [],
+  segments: {},
+  switchovers: {},
+  signals: {},
+  signalIds: {},
+  escalations: {},
+  freezes: {},
+  flagEffects: {},
+  baselines: {},
+  keys: {},
+};
+
+export const segmentKey = (policy: string, segment: string): string => `${policy}/${segment}`;
+export const rowKey = (policy: string, segment: string, variant: string): string => `${policy}/${segment}/${variant}`;
+export const freezeKey = (scope: FreezeScope): string => `${scope.policy ?? "*"}/${scope.segment ?? "*"}`;
+
+/** The policy's segments and, last, the implicit one of requests that none of them matched. */
+export const segmentsOf = (policy: Policy): readonly Segment[] => [
+  ...policy.segments,
+  {
+    id: DEFAULT_SEGMENT,
+    when: "true",
+    trust: "client",
+    risk: "low",
+    owner: "nobody",
+    mode: "observe",
+    objectives: [],
+    ladder: [{ variant: policy.default }],
+    why: "Requests that no segment matched.",
+  },
+];

@@ -1,0 +1,2 @@
+/** No data is `inconclusive`, never `healthy`. */
+export type Verdict = "healthy" | "degraded" | "inconclusive";

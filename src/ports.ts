@@ -1,0 +1,171 @@
+import type { Actor } from "./core/actor.ts";
+import type { Attributes } from "./core/attributes.ts";
+import type { Draft, Head, LedgerEntry, StoredEntry } from "./core/ledger.ts";
+import type { Target } from "./core/policy.ts";
+import type { Signal } from "./core/signal.ts";
+import type { ControlState } from "./core/state.ts";
+
+/** Epoch milliseconds. */
+export interface Clock {
+  readonly now: () => number;
+}
+
+export interface Random {
+  /** `count` cryptographically strong bytes. */
+  readonly bytes: (count: number) => Uint8Array;
+}
+
+/** Structured log lines; secrets and request content never go in. */
+export interface Log {
+  readonly info: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly warn: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly error: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Counts what happened and what was dropped; shown at `/metrics`. */
+export interface Counters {
+  readonly add: (name: string, labels?: Readonly<Record<string, string>>, by?: number) => void;
+}
+
+/** Recovers the state as of an entry without folding what came before it. */
+export interface Snapshot {
+  readonly head: Head;
+  readonly state: ControlState;
+}
+
+/**
+ * The append-only, hash-chained log of every control-plane event. Adapters hold one chain each and
+ * pass `test/contracts/ledger.ts`.
+ */
+export interface Ledger {
+  readonly head: () => Promise<Head>;
+  /**
+   * Appends all drafts or none, if the head is still at `expectedSeq`.
+   * Throws `RouterError` `conflict` when it is not, or when `fence` is older than the lease's.
+   */
+  readonly append: (
+    expectedSeq: number,
+    drafts: readonly Draft[],
+    options?: { readonly fence?: number },
+  ) => Promise<readonly LedgerEntry[]>;
+  /** Entries after `seq`, oldest first, at most `limit`. */
+  readonly read: (afterSeq: number, limit: number) => Promise<readonly LedgerEntry[]>;
+  /** The same, unparsed, for verification and export. */
+  readonly readStored: (afterSeq: number, limit: number) => Promise<readonly StoredEntry[]>;
+  /** Calls `onGrown` after the chain grew, whoever appended; a hint that may repeat. Returns the way to stop. */
+  readonly follow: (onGrown: () => void) => () => void;
+  readonly loadSnapshot: () => Promise<Snapshot | null>;
+  readonly saveSnapshot: (snapshot: Snapshot) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Exactly one holder acts; `fence` grows with each change of holder. */
+export interface Lease {
+  /** Takes or renews the lease. @returns the fencing number, or null while another holds it */
+  readonly acquire: (holder: string, ttlMs: number, now: number) => Promise<number | null>;
+  readonly release: (holder: string) => Promise<void>;
+}
+
+/** A small durable blob per name: detector state and other things that may be a little old after a crash. */
+export interface Checkpoints {
+  readonly load: (name: string) => Promise<unknown>;
+  readonly save: (name: string, value: unknown) => Promise<void>;
+}
+
+/** Whom flags are evaluated for. */
+export interface FlagContext {
+  readonly policy: string;
+  readonly segment: string;
+  /** Hashed before it leaves the process; null when flags are evaluated for the segment as a whole. */
+  readonly unit: string | null;
+  readonly attributes: Attributes;
+}
+
+export interface FlagValue<T> {
+  readonly value: T;
+  /** The flag system's own reason, such as `FALLTHROUGH` or `RULE_MATCH`. */
+  readonly reason: string;
+}
+
+/** Flags, evaluated in memory: no call here waits for a network. */
+export interface Flags {
+  /** `segue-fallback`: empty, `baseline`, or a variant that is forced. */
+  readonly fallback: (context: FlagContext) => FlagValue<string>;
+  /** `segue-automation`: false stops the loop. */
+  readonly automation: (policy: string, segment: string) => FlagValue<boolean>;
+  /** `segue-mode`: empty, or a mode that overrides the segment's. */
+  readonly mode: (policy: string, segment: string) => FlagValue<string>;
+  /** Called when any flag's definition changed. Returns the way to stop. */
+  readonly onChange: (listener: () => void) => () => void;
+  readonly status: () => { readonly source: string; readonly ready: boolean; readonly detail: string };
+  readonly close: () => Promise<void>;
+}
+
+export interface ProviderRequest {
+  readonly target: Target;
+  /** Path below the provider's base URL, such as `/chat/completions`. */
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Headers of the client that may be passed on, already filtered. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export interface ProviderResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/** One LLM vendor or upstream. Answers whatever the upstream answered; throws `RouterError` `upstream_unavailable` when there was no answer. */
+export interface Provider {
+  readonly id: string;
+  readonly send: (request: ProviderRequest) => Promise<ProviderResponse>;
+}
+
+/** That a decision was served. Its id is the `prediction_id`. */
+export interface Exposure {
+  readonly predictionId: string;
+  readonly at: number;
+  readonly policy: string;
+  readonly segment: string;
+  readonly variant: string;
+  readonly revision: number;
+  readonly reason: string;
+  readonly unit: string | null;
+  readonly keyId: string | null;
+  readonly attributes: Attributes;
+  readonly status: number;
+  readonly latencyMs: number;
+  readonly error: string | null;
+}
+
+/** Takes exposures without waiting; bounded, and counts what it drops. */
+export interface Exposures {
+  readonly record: (exposure: Exposure) => void;
+  readonly flush: () => Promise<void>;
+}
+
+/** What a doorbell webhook's source says to read, and how to read the answer. */
+export interface MonitorReading {
+  readonly signals: readonly Signal[];
+}
+
+/** Where a verb finds the current control state and writes events; one per process. */
+export interface ControlPlane {
+  readonly state: () => ControlState;
+  /** Reads entries that others appended. Rejects when the ledger cannot be reached. */
+  readonly refresh: () => Promise<ControlState>;
+  /**
+   * The one write path: calls `build` with the current state, appends what it returns with
+   * compare-and-set, and starts over on a conflict. An empty list appends nothing.
+   */
+  readonly commit: (
+    actor: Actor,
+    build: (state: ControlState, now: number) => readonly Draft["event"][],
+    options?: { readonly fence?: number },
+  ) => Promise<readonly LedgerEntry[]>;
+  /** False while the ledger cannot be reached: the last state is still served. */
+  readonly isCurrent: () => boolean;
+  readonly onChange: (listener: (state: ControlState) => void) => () => void;
+}
