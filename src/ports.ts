@@ -2,7 +2,6 @@ import type { Actor } from "./core/actor.ts";
 import type { Attributes } from "./core/attributes.ts";
 import type { Draft, Head, LedgerEntry, StoredEntry } from "./core/ledger.ts";
 import type { Target } from "./core/policy.ts";
-import type { Signal } from "./core/signal.ts";
 import type { ControlState } from "./core/state.ts";
 
 /** Epoch milliseconds. */
@@ -144,11 +143,6 @@ export interface Exposure {
 export interface Exposures {
   readonly record: (exposure: Exposure) => void;
   readonly flush: () => Promise<void>;
-}
-
-/** What a doorbell webhook's source says to read, and how to read the answer. */
-export interface MonitorReading {
-  readonly signals: readonly Signal[];
 }
 
 /** Where a verb finds the current control state and writes events; one per process. */

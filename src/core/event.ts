@@ -35,8 +35,8 @@ export const Event = z.discriminatedUnion("type", [
     ...SegmentRef,
     variant: z.string(),
     metric: z.string(),
-    /** `no-better-rung`: the loop holds because nothing on the ladder is better · `alert-mode`: the policy says to tell people only · `high-risk-waiting`: an approval is needed. */
-    reason: z.enum(["no-better-rung", "alert-mode", "approval-needed", "moves-exhausted"]),
+    /** `no-better-rung`: the loop holds because nothing on the ladder is better · `alert-mode`: the policy says to tell people only · `moves-exhausted`: the guard allows no further move this hour. */
+    reason: z.enum(["no-better-rung", "alert-mode", "moves-exhausted"]),
     detail: z.string(),
   }),
   z.strictObject({ type: z.literal("escalation.resolved"), ...SegmentRef, because: z.string() }),
@@ -56,4 +56,3 @@ export const Event = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("key.revoked"), id: z.string(), reason: z.string() }),
 ]);
 export type Event = z.infer<typeof Event>;
-export type EventType = Event["type"];

@@ -3,8 +3,13 @@ import { assert } from "./errors.ts";
 import type { Event } from "./event.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import { signalKey } from "./signal.ts";
+import { DEFAULT_SEGMENT } from "./policy.ts";
 import { freezeKey, rowKey, segmentKey, segmentsOf, type ControlState, type Former } from "./state.ts";
 import { isOpen, mayFollow } from "./switchover.ts";
+import { variantDigest } from "./variant-digest.ts";
+
+/** Raised whenever this fold, or the shape of the state, changes: a snapshot of another version is folded anew. */
+export const FOLD_VERSION = 1;
 
 /** What the state keeps of things that end; the ledger keeps all of them. */
 const KEPT = { signalIds: 10_000, switchovers: 2_000, moves: 64 } as const;
@@ -16,6 +21,7 @@ export function fold(state: ControlState, entries: readonly LedgerEntry[]): Cont
     ...state,
     policies: { ...state.policies },
     prompts: { ...state.prompts },
+    variants: { ...state.variants },
     rows: [...state.rows],
     segments: { ...state.segments },
     switchovers: { ...state.switchovers },
@@ -27,10 +33,14 @@ export function fold(state: ControlState, entries: readonly LedgerEntry[]): Cont
     baselines: { ...state.baselines },
     keys: { ...state.keys },
   };
-  const knownRows = new Set(draft.rows);
+  const known: Known = {
+    rows: new Set(draft.rows),
+    signalIds: Object.keys(draft.signalIds).length,
+    switchovers: Object.keys(draft.switchovers).length,
+  };
   for (const entry of entries) {
     assert(entry.seq === draft.head.seq + 1, `entry ${entry.seq} folded after ${draft.head.seq}`);
-    apply(draft, entry, knownRows);
+    apply(draft, entry, known);
     draft.head = { seq: entry.seq, hash: entry.hash };
   }
   return draft;
@@ -41,18 +51,28 @@ type Draft = {
 };
 type Mutable<T> = T extends Readonly<Record<string, infer V>> ? Record<string, V> : T;
 
-function apply(draft: Draft, entry: LedgerEntry, knownRows: Set<string>): void {
+/** What is known of the draft besides itself: to count the members of a large record takes longer than to fold an entry. */
+interface Known {
+  readonly rows: Set<string>;
+  signalIds: number;
+  switchovers: number;
+}
+
+function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
   const { event, at, actor, seq } = entry;
   switch (event.type) {
     case "policy.published":
-      return publish(draft, entry, event, knownRows);
+      return publish(draft, entry, event, known.rows);
     case "signal.recorded": {
-      const { signal } = event;
+      // A sender's clock may run ahead, but what was heard is never about what begins later.
+      const signal = { ...event.signal, observedAt: Math.min(event.signal.observedAt, at) };
       const key = signalKey(signal);
-      const known = draft.signals[key];
-      if (known === undefined || signal.observedAt >= known.observedAt) draft.signals[key] = signal;
-      draft.signalIds[`${signal.source}:${signal.id}`] = seq;
-      dropOldest(draft.signalIds, KEPT.signalIds);
+      const latest = draft.signals[key];
+      if (latest === undefined || signal.observedAt >= latest.observedAt) draft.signals[key] = signal;
+      const id = `${signal.source}:${signal.id}`;
+      if (draft.signalIds[id] === undefined) known.signalIds += 1;
+      draft.signalIds[id] = seq;
+      if (known.signalIds > KEPT.signalIds * 1.1) known.signalIds = dropOldest(draft.signalIds, KEPT.signalIds);
       return;
     }
     case "switchover.proposed": {
@@ -60,9 +80,11 @@ function apply(draft: Draft, entry: LedgerEntry, knownRows: Set<string>): void {
       const key = segmentKey(switchover.change.policy, switchover.change.segment);
       const segment = draft.segments[key];
       assert(segment !== undefined && segment.open === null, `proposal ${switchover.id} on ${key}, which has one open`);
+      if (draft.switchovers[switchover.id] === undefined) known.switchovers += 1;
       draft.switchovers[switchover.id] = switchover;
       draft.segments[key] = { ...segment, open: switchover.id };
-      return dropFinal(draft);
+      if (known.switchovers > KEPT.switchovers * 1.1) known.switchovers = dropFinal(draft);
+      return;
     }
     case "switchover.moved":
       return move(draft, entry, event);
@@ -114,6 +136,8 @@ function publish(
   draft.policies[policy.policy] = { policy, prompts, seq, at };
   draft.revision = seq;
   for (const [ref, prompt] of Object.entries(prompts)) draft.prompts[ref] = prompt.digest;
+  for (const [id, variant] of Object.entries(policy.variants))
+    draft.variants[`${policy.policy}/${id}`] = variantDigest(variant);
   const kept = new Set<string>();
   for (const segment of segmentsOf(policy)) {
     const key = segmentKey(policy.policy, segment.id);
@@ -130,6 +154,7 @@ function publish(
     draft.segments[key] = {
       incumbent: top.variant,
       since: at,
+      movedBy: null,
       open: null,
       endedAt: null,
       moves: known?.moves ?? [],
@@ -142,10 +167,21 @@ function publish(
   for (const segment of segmentsOf(before.policy)) {
     const key = segmentKey(policy.policy, segment.id);
     if (!kept.has(key)) {
+      inheritMoves(draft, policy.policy, key);
       delete draft.segments[key];
       delete draft.escalations[key];
     }
   }
+}
+
+/** What a segment used of the moves an hour stays used when the segment goes. */
+function inheritMoves(draft: Draft, policy: string, key: string): void {
+  const heirKey = segmentKey(policy, DEFAULT_SEGMENT);
+  const heir = draft.segments[heirKey];
+  const used = draft.segments[key]?.moves ?? [];
+  if (heir === undefined || used.length === 0) return;
+  const moves = [...heir.moves, ...used].sort((a, b) => a - b).slice(-KEPT.moves);
+  draft.segments[heirKey] = { ...heir, moves };
 }
 
 function addRow(draft: Draft, row: string, knownRows: Set<string>): void {
@@ -167,7 +203,9 @@ function move(
   const { policy, segment: segmentId, from, to, cause, metric, evidence } = switchover.change;
   const key = segmentKey(policy, segmentId);
   const segment = draft.segments[key];
-  if (segment === undefined) return;
+  // A switchover of a segment that is gone, or that another move has overtaken, ends without touching what is served.
+  const isItsTurn = was === "confirmed" ? segment?.movedBy === id : segment?.open === id;
+  if (segment === undefined || !isItsTurn) return;
   const ended = { ...segment, open: null, endedAt: at };
   switch (phase.kind) {
     case "proposed":
@@ -189,6 +227,7 @@ function move(
         ...ended,
         incumbent: to,
         since: at,
+        movedBy: id,
         former: cause === "degraded" ? former : null,
         revertFails: 0,
       };
@@ -198,11 +237,15 @@ function move(
     case "rolledBack": {
       if (was !== "approved") draft.revision = seq;
       const back = { ...ended, quarantine: { ...segment.quarantine, [to]: at } };
-      if (was === "confirmed") draft.segments[key] = { ...back, incumbent: from, since: at, former: null };
+      if (was === "confirmed")
+        draft.segments[key] = { ...back, incumbent: from, since: at, movedBy: null, former: null };
       else draft.segments[key] = { ...back, revertFails: segment.revertFails + (cause === "recovered" ? 1 : 0) };
       return;
     }
     case "rejected":
+      // A person said no to this variant here: not the same question again after the cooldown.
+      draft.segments[key] = { ...ended, quarantine: { ...segment.quarantine, [to]: at } };
+      return;
     case "expired":
     case "superseded":
       if (was === "canary") draft.revision = seq;
@@ -211,18 +254,21 @@ function move(
   }
 }
 
-function dropOldest(record: Record<string, unknown>, limit: number): void {
+/** Drops all but the newest `limit` members. @returns how many are left */
+function dropOldest(record: Record<string, unknown>, limit: number): number {
   const keys = Object.keys(record);
-  if (keys.length <= limit * 1.1) return;
   for (const key of keys.slice(0, keys.length - limit)) delete record[key];
+  return Math.min(keys.length, limit);
 }
 
-function dropFinal(draft: Draft): void {
+/** Drops the oldest switchovers that ended. @returns how many are left */
+function dropFinal(draft: Draft): number {
   const ids = Object.keys(draft.switchovers);
-  if (ids.length <= KEPT.switchovers * 1.1) return;
   const final = ids.filter((id) => {
     const switchover = draft.switchovers[id];
     return switchover !== undefined && !isOpen(switchover);
   });
-  for (const id of final.slice(0, ids.length - KEPT.switchovers)) delete draft.switchovers[id];
+  const dropped = final.slice(0, ids.length - KEPT.switchovers);
+  for (const id of dropped) delete draft.switchovers[id];
+  return ids.length - dropped.length;
 }

@@ -28,7 +28,7 @@ export interface PredictionIds {
 
 /**
  * Signs and opens prediction ids: version, revision (48 bit), row (32 bit), trace id, span id, time (48 bit),
- * then a truncated HMAC-SHA-256 (RFC 2104 §5), base64url. 69 characters.
+ * then a truncated HMAC-SHA-256 (RFC 2104 §5), base64url. 68 characters.
  * @param secrets the first signs, all open, so that a secret can be rotated
  */
 export function predictionIds(secrets: readonly [string, ...string[]]): PredictionIds {

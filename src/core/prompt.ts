@@ -18,7 +18,11 @@ export function compilePrompt(text: string): RenderPrompt {
   const names = promptVariables(text);
   if (names.length === 0) return () => text;
   return (attributes) =>
-    renderTemplate(text, "mustache", Object.fromEntries(names.map((name) => [name, attributes[name] ?? ""])));
+    renderTemplate(
+      text,
+      "mustache",
+      Object.fromEntries(names.map((name) => [name, Object.hasOwn(attributes, name) ? attributes[name] : ""])),
+    );
 }
 
 /**

@@ -18,6 +18,8 @@ export interface SegmentState {
   readonly incumbent: string;
   /** Epoch milliseconds since when it is the incumbent; older evidence is about something else. */
   readonly since: number;
+  /** The switchover that made it the incumbent; null when a publication did, or a roll-back. */
+  readonly movedBy: string | null;
   /** The open switchover's id. */
   readonly open: string | null;
   readonly endedAt: number | null;
@@ -75,6 +77,8 @@ export interface ControlState {
   readonly policies: Readonly<Record<string, Published>>;
   /** The digest of every prompt version ever published. */
   readonly prompts: Readonly<Record<string, string>>;
+  /** The digest of every variant ever published, by `policy/variant`: a name never comes back with other content. */
+  readonly variants: Readonly<Record<string, string>>;
   /** Every `policy/segment/variant` there ever was; a row's number is its place here and never changes. */
   readonly rows: readonly string[];
   /** By `policy/segment`. */
@@ -97,6 +101,7 @@ export const emptyState: ControlState = {
   revision: 0,
   policies: {},
   prompts: {},
+  variants: {},
   rows: [],
   segments: {},
   switchovers: {},

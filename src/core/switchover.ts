@@ -102,7 +102,7 @@ export interface Trial {
  * The phase that follows, or the same object to hold. Reads state, never events.
  * @param trial on the candidate alone, from answers served since the canary began
  * @param now epoch milliseconds
- * @param timeoutMs after which a canary without a verdict is rolled back
+ * @param timeoutMs after which a canary without a verdict, or a step of it without labels, is rolled back, and an approval lapses
  * @param actor who rolls back, if it comes to that
  * @param held while true nothing moves forward (freeze, automation off); moving back still happens
  */
@@ -116,12 +116,17 @@ export function nextPhase(
       if (now >= phase.expiresAt) return { kind: "expired", since: now, because: "nobody decided in time" };
       return gate === "approval" || held ? phase : firstStep(change, now);
     case "approved":
+      if (now - phase.since >= timeoutMs)
+        return { kind: "superseded", since: now, because: "it was approved, but could not begin in time" };
       return held ? phase : firstStep(change, now);
     case "canary": {
       if (trial.verdict === "degraded") return { kind: "rolledBack", since: now, because: trial.because, by: actor };
       const step = change.steps[phase.step];
       if (trial.verdict === "inconclusive" && now - phase.startedAt >= timeoutMs)
         return { kind: "rolledBack", since: now, because: `timed out: ${trial.because}`, by: actor };
+      // A good verdict does not carry a step that no labels come for.
+      if (step !== undefined && trial.stepLabels < step.labelsMin && now - phase.since >= timeoutMs)
+        return { kind: "rolledBack", since: now, because: `timed out in step ${phase.step + 1}: no labels`, by: actor };
       if (held || step === undefined) return phase;
       if (trial.stepLabels < step.labelsMin || now - phase.since < step.secondsMin * 1000) return phase;
       const following = change.steps[phase.step + 1];

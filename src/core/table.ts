@@ -68,8 +68,9 @@ export function compileTable(
         segment,
         predicate,
         incumbent: current.incumbent,
-        canary: open?.phase.kind === "canary" ? open : null,
-        fallback: segment.fallback ?? segment.ladder.at(-1)?.variant ?? policyDefault(published.policy),
+        // A candidate that is not there could not be served: then the incumbent is, whatever the phase says.
+        canary: open?.phase.kind === "canary" && variants.has(open.change.to) ? open : null,
+        fallback: segment.fallback ?? segment.ladder.at(-1)?.variant ?? published.policy.default,
         rowNumbers: new Map([...ids].map((variant) => [variant, numbers.get(rowKey(id, segment.id, variant)) ?? -1])),
       };
     });
@@ -77,8 +78,6 @@ export function compileTable(
   }
   return { revision: state.revision, policies };
 }
-
-const policyDefault = (policy: Policy): string => policy.default;
 
 function compileVariants(
   policy: Policy,

@@ -1,0 +1,20 @@
+import type { RouterError } from "../src/core/errors.ts";
+import { openaiError, openaiErrorType, statusOf } from "../src/gateway/openai-error.ts";
+
+/** A failure as OpenAI's clients read it; the same shape everywhere else. */
+export function errorResponse(error: RouterError, headers: Headers = new Headers()): Response {
+  const status = statusOf[error.code];
+  if (status === 401) headers.set("www-authenticate", "Bearer");
+  if (status === 503) headers.set("retry-after", "1");
+  return problem(status, error.reason, error.message, { param: error.param, headers });
+}
+
+export function problem(
+  status: number,
+  code: string,
+  message: string,
+  { param = null, headers = new Headers() }: { readonly param?: string | null; readonly headers?: Headers } = {},
+): Response {
+  headers.set("content-type", "application/json");
+  return new Response(JSON.stringify(openaiError(openaiErrorType(status), code, message, param)), { status, headers });
+}

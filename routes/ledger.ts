@@ -1,0 +1,22 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Head, LedgerEntry } from "../src/core/ledger.ts";
+import { parsed } from "./json-body.ts";
+import { requires, type Authenticated } from "./auth.ts";
+
+export interface LedgerVerbs {
+  readonly head: () => Head;
+  readonly read: (afterSeq: number, limit: number) => Promise<readonly LedgerEntry[]>;
+}
+
+const Query = z.object({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+
+/** `/api/ledger?after=SEQ&limit=N`: entries oldest first, with the head to page towards. */
+export const ledgerRoutes = (verbs: LedgerVerbs) =>
+  new Hono<Authenticated>().get("/", requires("read"), async (c) => {
+    const { after, limit } = parsed(Query, c.req.query());
+    return c.json({ head: verbs.head(), entries: await verbs.read(after, limit) });
+  });

@@ -1,0 +1,31 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Actor } from "../src/core/actor.ts";
+import { Policy, Prompt } from "../src/core/policy.ts";
+import type { Published } from "../src/core/state.ts";
+import type { PublishInput, PublishResult } from "../src/loop/publish-policy.ts";
+import { requires, type Authenticated } from "./auth.ts";
+import { jsonBody } from "./json-body.ts";
+
+export interface PolicyVerbs {
+  readonly list: () => { readonly revision: number; readonly policies: readonly Published[] };
+  readonly publish: (input: PublishInput & { readonly actor: Actor }) => Promise<PublishResult>;
+}
+
+const PublishBody = z.strictObject({
+  policies: z
+    .array(z.strictObject({ policy: Policy, prompts: z.record(z.string(), Prompt).default({}) }))
+    .min(1)
+    .max(100),
+  /** The revision that the plan was made on. */
+  expected_revision: z.int().nonnegative().nullable().default(null),
+});
+
+/** `/api/policies`: what is published, and publishing, all or none. */
+export const policyRoutes = (verbs: PolicyVerbs) =>
+  new Hono<Authenticated>()
+    .get("/", requires("read"), (c) => c.json(verbs.list()))
+    .post("/", requires("publish"), async (c) => {
+      const { policies, expected_revision: expectedRevision } = await jsonBody(c, PublishBody);
+      return c.json(await verbs.publish({ policies, expectedRevision, actor: c.var.actor }));
+    });

@@ -1,0 +1,25 @@
+import { Hono } from "hono";
+import { RouterError } from "../src/core/errors.ts";
+import type { Status } from "../src/loop/read-status.ts";
+import { requires, type Authenticated } from "./auth.ts";
+
+export interface TableVerbs {
+  readonly status: () => Status;
+}
+
+/** `/api/table`: what each segment is served, and how it does. */
+export const tableRoutes = (verbs: TableVerbs) =>
+  new Hono<Authenticated>().get("/", requires("read"), (c) => c.json(verbs.status()));
+
+/** `/api/segments/:policy/:segment`: one of them. */
+export const segmentRoutes = (verbs: TableVerbs) =>
+  new Hono<Authenticated>().get("/:policy/:segment", requires("read"), (c) => {
+    const { policy, segment } = c.req.param();
+    const found = verbs.status().segments.find((row) => row.policy === policy && row.segment === segment);
+    if (found === undefined)
+      throw new RouterError("not_found", `There is no segment '${segment}' in a policy '${policy}'.`, {
+        param: "segment",
+        reason: "segment_not_found",
+      });
+    return c.json(found);
+  });

@@ -1,0 +1,136 @@
+import { z } from "zod";
+import {
+  AttributeSpec,
+  Canary,
+  Guard,
+  MetricSpec,
+  Objective,
+  Policy,
+  Rung,
+  Segment,
+  Step,
+  Target,
+  Variant,
+} from "../src/core/policy.ts";
+
+type Texts = Readonly<Record<string, string>>;
+const described = new Map<unknown, Texts>();
+
+/** Requires a text for every key, so that a new key cannot go undescribed. */
+function describe<Shape extends z.core.$ZodShape>(
+  schema: z.ZodObject<Shape>,
+  texts: Record<keyof Shape & string, string>,
+) {
+  described.set(schema, texts);
+}
+
+describe(Policy, {
+  policy: "Its id: what applications send as the model.",
+  description: "For people: what this application surface is.",
+  attributes: "What is known of a request, by name. Predicates and prompts read these.",
+  metrics: "What is measured of answers, by name. Each becomes a loss from 0 (perfect) to 1 (worst).",
+  variants: "What can be served, by name. Immutable once published: give new content a new name.",
+  default: "The variant that is served where no segment matches.",
+  segments: "Named parts of the traffic. The first whose predicate matches serves.",
+  guard: "Limits on what the loop may do.",
+  canary: "How a switchover tries its candidate on a share of the traffic.",
+});
+describe(AttributeSpec, {
+  type: "What its values are.",
+  trust:
+    "The least trusted source whose value is accepted: a verified token (claim), the API key (key) or the request (client).",
+  values: "For strings: the closed list of values. Lets lint prove which segments can be reached.",
+  default: "Used when a request does not carry the attribute. Without it, a predicate that needs it does not match.",
+  description: "For people: what it means.",
+});
+const [feedback, failure, latency] = MetricSpec.options;
+describe(feedback, {
+  from: "Scores or labels sent to /v1/feedback under this metric's name.",
+  better: "Whether a higher or a lower score is better.",
+  labels: "The score from 0 to 1 that each feedback label stands for.",
+  description: "For people: what it measures.",
+});
+describe(failure, {
+  from: "Loss 1 when no answer could be served, else 0.",
+  description: "For people: what it measures.",
+});
+describe(latency, {
+  from: "Loss 1 when the whole answer took longer than slowerThanMs, else 0.",
+  slowerThanMs: "Milliseconds from the request to the end of the answer.",
+  description: "For people: what it measures.",
+});
+describe(Variant, {
+  prompt: "The system prompt as name@version, from prompts/<name>/<version>.md.",
+  provider: "The provider that serves it, by its id.",
+  model: "The provider's name for the model.",
+  parameters: "Sent with every request, over what the client sent, such as temperature.",
+  failover: "Tried in order when the first target gives no answer, before the first byte is sent.",
+  description: "For people; may change after publishing.",
+});
+describe(Target, { provider: "The provider, by its id.", model: "The provider's name for the model." });
+describe(Segment, {
+  id: "Its name, unique in the policy. 'default' is reserved for requests that match nothing.",
+  when: 'A CEL predicate over the attributes, such as: region == "eu" && user_tier in ["pro", "enterprise"].',
+  trust: "The least trust that every attribute of 'when' must have.",
+  risk: "High risk can never be 'auto': a person approves each move.",
+  owner: "Who answers for this segment.",
+  businessUnit: "Whom it is accounted to.",
+  mode: "observe (measure), alert (tell people), approve (propose, a person applies) or auto.",
+  objectives: "What the segment must hold; the loop acts when it does not.",
+  ladder: "The variants it may be served, best first.",
+  fallback: "What the flag value 'baseline' serves; the last rung when absent.",
+  why: "Why the segment exists and is treated as it is, for whoever reads the audit.",
+});
+const [bound, baseline, rest] = Objective.options;
+describe(bound, {
+  metric: "A declared metric.",
+  against: "bound: the mean loss stays at or below lossMax.",
+  lossMax: "The highest mean loss that is tolerated.",
+});
+describe(baseline, {
+  metric: "A declared metric.",
+  against: "baseline: the mean loss stays near the segment's own.",
+  tolerance: "How much worse than the baseline is tolerated.",
+});
+describe(rest, {
+  metric: "A declared metric.",
+  against: "rest: the mean loss stays near that of the policy's other segments over the last hour.",
+  tolerance: "How much worse than the rest is tolerated.",
+});
+describe(Rung, {
+  variant: "A declared variant.",
+  validated:
+    "Its offline evaluation on this segment: mean score from 0 to 1 over so many items. Without it the loop never chooses the rung.",
+});
+describe(Step, {
+  share: "The candidate's share of the segment's traffic, over 0 and up to 1.",
+  labelsMin: "Labelled outcomes of the candidate in this step before the next one.",
+  secondsMin: "How long the step lasts at least.",
+});
+describe(Guard, {
+  cooldownSeconds: "After a switchover ends, the time before the loop proposes another for that segment.",
+  movesPerHour: "Switchovers that the loop may begin in this policy in any hour.",
+  shareInFlightMax: "The share of the policy's traffic, by the last hour, that may be in a canary at once.",
+  proposalSeconds: "A proposal that nobody decides on ends after this.",
+  quarantineSeconds: "A variant that was rolled back is not tried again on the segment for this long.",
+  revertSeconds: "The wait before the former variant is probed for recovery; doubles after each failed probe.",
+});
+describe(Canary, {
+  steps: "Replaces the steps that the loop would choose by risk and severity. Shares ascend.",
+  labelsMax: "Candidate labels after which a trial without gain is rolled back.",
+  timeoutSeconds: "A canary that nothing can be said of is rolled back after this.",
+});
+
+/** The JSON Schema of a policy file, for editors: what may be written, before defaults are filled in. */
+export function policySchemaText(): string {
+  const schema = z.toJSONSchema(Policy, {
+    io: "input",
+    override: ({ zodSchema, jsonSchema }) => {
+      for (const [key, description] of Object.entries(described.get(zodSchema) ?? {})) {
+        const property = jsonSchema.properties?.[key];
+        if (typeof property === "object") property.description = description;
+      }
+    },
+  });
+  return `${JSON.stringify({ title: "Segue policy", ...schema }, null, 2)}\n`;
+}

@@ -1,0 +1,55 @@
+import type { Rung } from "./policy.ts";
+
+/** What is known live of a rung on this segment. */
+export interface LiveLevel {
+  readonly labels: number;
+  readonly lossMean: number;
+}
+
+export interface RungChoice {
+  readonly variant: string;
+  /** Upper confidence bound of its mean loss. */
+  readonly lossMax: number;
+}
+
+/** Standard errors of the bound; 1.64 is one-sided 95 %. */
+const Z = 1.64;
+/** Offline validation counts for at most this many labels, so that live evidence can overrule it. */
+const VALIDATION_WEIGHT_MAX = 300;
+/** The rung must beat what degraded by this much. */
+const MARGIN = 0.02;
+
+/** The Wilson score interval's upper bound (Wilson 1927) of a mean loss. */
+export function lossUpperBound(lossMean: number, labels: number): number {
+  const z2 = Z * Z;
+  const centre = lossMean + z2 / (2 * labels);
+  const spread = Z * Math.sqrt((lossMean * (1 - lossMean)) / labels + z2 / (4 * labels * labels));
+  return Math.min(1, (centre + spread) / (1 + z2 / labels));
+}
+
+/**
+ * The rung to move to: the least upper bound of loss among the rungs that are clearly better than what degraded.
+ * @param lossDegraded mean loss of the variant to leave; null when only an outside signal says that it degraded
+ * @param live what is known of each rung on this segment, null when nothing is
+ * @param excluded rungs not to try: the incumbent, the quarantined, the degraded
+ * @returns null when no rung is clearly better: then holding is right, and people are told
+ */
+export function nextRung(
+  ladder: readonly Rung[],
+  lossDegraded: number | null,
+  live: (variant: string) => LiveLevel | null,
+  excluded: ReadonlySet<string>,
+): RungChoice | null {
+  let best: RungChoice | null = null;
+  for (const { variant, validated } of ladder) {
+    if (excluded.has(variant) || validated === undefined) continue;
+    const offline = Math.min(validated.items, VALIDATION_WEIGHT_MAX);
+    const known = live(variant) ?? { labels: 0, lossMean: 0 };
+    const labels = offline + known.labels;
+    const lossMean = (offline * (1 - validated.score) + known.labels * known.lossMean) / labels;
+    const lossMax = lossUpperBound(lossMean, labels);
+    if (lossDegraded !== null && lossMax > lossDegraded - MARGIN) continue;
+    if (best === null || lossMax < best.lossMax) best = { variant, lossMax };
+  }
+  return best;
+}

@@ -1,0 +1,5 @@
+import { digestOf } from "./digest.ts";
+import type { Variant } from "./policy.ts";
+
+/** Names what a variant serves. Its description is for people and may change. */
+export const variantDigest = (variant: Variant): string => digestOf({ ...variant, description: undefined });

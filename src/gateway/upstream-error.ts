@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { openaiError, openaiErrorType } from "./openai-error.ts";
+
+const OpenaiShape = z.object({ error: z.object({ message: z.string() }) });
+
+/** Where other APIs put the sentence that OpenAI puts in `error.message`: Ollama, then FastAPI and others. */
+const OtherShape = z.union([
+  z.object({ error: z.string() }).transform(({ error }) => error),
+  z.object({ message: z.string() }).transform(({ message }) => message),
+  z.object({ detail: z.string() }).transform(({ detail }) => detail),
+]);
+
+const MESSAGE_LENGTH_MAX = 500;
+
+/** An upstream's error as OpenAI's clients can read it: the same bytes when they already are in that shape. */
+export function readableError(
+  provider: string,
+  status: number,
+  body: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const text = new TextDecoder().decode(body);
+  const value = parsed(text);
+  if (OpenaiShape.safeParse(value).success) return body;
+  const said = OtherShape.safeParse(value).data ?? text.trim();
+  const message = `Provider '${provider}' answered with status ${status}${said === "" ? "." : `: ${said.slice(0, MESSAGE_LENGTH_MAX)}`}`;
+  return new TextEncoder().encode(JSON.stringify(openaiError(openaiErrorType(status), "upstream_error", message)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: its text is the message.
+    return null;
+  }
+}

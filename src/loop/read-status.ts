@@ -1,0 +1,121 @@
+import type { Objective, Policy, Segment } from "../core/policy.ts";
+import { freezeOf } from "../core/guard.ts";
+import type { Scoreboard } from "../core/scoreboard.ts";
+import { rowKey, segmentKey, type ControlState, type Escalation, type FlagEffect } from "../core/state.ts";
+import type { Switchover } from "../core/switchover.ts";
+import type { Verdict } from "../core/verdict.ts";
+import { Mode } from "../core/policy.ts";
+import type { Clock, ControlPlane, Flags } from "../ports.ts";
+import { effectiveMode } from "./reconcile.ts";
+
+export interface ObjectiveStatus {
+  readonly metric: string;
+  readonly against: Objective["against"];
+  readonly verdict: Verdict;
+  /** Mean loss of the last hour, and of how many labels; null when there were none. */
+  readonly lossMean: number | null;
+  readonly labels: number;
+  readonly lossTolerated: number | null;
+}
+
+export interface SegmentStatus {
+  readonly policy: string;
+  readonly segment: string;
+  readonly risk: Segment["risk"];
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly incumbent: string;
+  readonly since: number;
+  readonly ladder: readonly string[];
+  /** The worst of the objectives' verdicts; `inconclusive` where nothing is known. */
+  readonly health: Verdict;
+  readonly trafficShare: number;
+  readonly objectives: readonly ObjectiveStatus[];
+  readonly open: Switchover | null;
+  readonly escalation: Escalation | null;
+  readonly flag: FlagEffect | null;
+  readonly frozen: string | null;
+}
+
+export interface Status {
+  readonly revision: number;
+  readonly head: { readonly seq: number; readonly hash: string };
+  readonly isCurrent: boolean;
+  readonly segments: readonly SegmentStatus[];
+}
+
+interface Deps {
+  readonly controlPlane: Pick<ControlPlane, "state" | "isCurrent">;
+  readonly scoreboard: Pick<Scoreboard, "readings" | "level" | "share">;
+  readonly flags: Pick<Flags, "mode">;
+  readonly clock: Clock;
+}
+
+/** What is served to each segment now, and how it does: the table that people look at. */
+export function readStatus(deps: Deps): Status {
+  const state = deps.controlPlane.state();
+  const segments = Object.values(state.policies).flatMap(({ policy }) =>
+    policy.segments.map((segment) => segmentStatus(deps, state, policy, segment)),
+  );
+  return { revision: state.revision, head: state.head, isCurrent: deps.controlPlane.isCurrent(), segments };
+}
+
+function segmentStatus(deps: Deps, state: ControlState, { policy }: Policy, segment: Segment): SegmentStatus {
+  const now = deps.clock.now();
+  const key = segmentKey(policy, segment.id);
+  const current = state.segments[key];
+  const incumbent = current?.incumbent ?? "";
+  const objectives = segment.objectives.map((objective) =>
+    objectiveStatus(deps, { policy, segment, incumbent }, objective),
+  );
+  const outside = Object.values(state.signals).some(
+    (signal) =>
+      rowKey(signal.policy, signal.segment, signal.variant) === rowKey(policy, segment.id, incumbent) &&
+      signal.status === "degraded" &&
+      signal.observedAt >= (current?.since ?? 0),
+  );
+  return {
+    policy,
+    segment: segment.id,
+    risk: segment.risk,
+    owner: segment.owner,
+    mode: effectiveMode(segment, Mode.safeParse(deps.flags.mode(policy, segment.id).value).data ?? null),
+    incumbent,
+    since: current?.since ?? 0,
+    ladder: segment.ladder.map(({ variant }) => variant),
+    health: outside ? "degraded" : worst(objectives.map(({ verdict }) => verdict)),
+    trafficShare: deps.scoreboard.share(policy, segment.id, now),
+    objectives,
+    open: current?.open == null ? null : (state.switchovers[current.open] ?? null),
+    escalation: state.escalations[key] ?? null,
+    flag: state.flagEffects[key] ?? null,
+    frozen: freezeOf(state, policy, segment.id, now),
+  };
+}
+
+function objectiveStatus(
+  { scoreboard, clock }: Deps,
+  { policy, segment, incumbent }: { readonly policy: string; readonly segment: Segment; readonly incumbent: string },
+  { metric, against }: Objective,
+): ObjectiveStatus {
+  const row = { policy, segment: segment.id, variant: incumbent, metric };
+  const level = scoreboard.level(row, { now: clock.now(), minutes: 60 });
+  const reading = scoreboard
+    .readings(policy, segment, incumbent)
+    .find((candidate) => candidate.metric === metric && candidate.against === against);
+  const lossTolerated = reading?.evidence.lossTolerated ?? null;
+  const isKnown = reading !== undefined && lossTolerated !== null && level !== null;
+  return {
+    metric,
+    against,
+    verdict: reading?.alarmed === true ? "degraded" : isKnown ? "healthy" : "inconclusive",
+    lossMean: level?.lossMean ?? null,
+    labels: level?.labels ?? 0,
+    lossTolerated,
+  };
+}
+
+function worst(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes("degraded")) return "degraded";
+  return verdicts.length === 0 || verdicts.includes("inconclusive") ? "inconclusive" : "healthy";
+}

@@ -1,0 +1,235 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { serve } from "@hono/node-server";
+import { Agent, fetch } from "undici";
+import { compose } from "./compose.ts";
+import { arizeSettingsOf, providersOf, type Config } from "./config.ts";
+import { RouterError } from "./core/errors.ts";
+import { launchdarklyFlags } from "./flags/launchdarkly.ts";
+import { nodeRandom } from "./node-random.ts";
+import type { Log, Provider } from "./ports.ts";
+import { configureSource, type ConfiguredSource } from "./core/signal-source.ts";
+import { providerKinds } from "./providers/index.ts";
+import { arize } from "./sources/arize.ts";
+import { sources } from "./sources/index.ts";
+import { createSqliteCheckpoints } from "./stores/sqlite-checkpoints.ts";
+import { createSqliteExposures } from "./stores/sqlite-exposures.ts";
+import { createSqliteLease } from "./stores/sqlite-lease.ts";
+import { openSqliteLedger } from "./stores/sqlite-ledger.ts";
+import { openDatabase } from "./stores/sqlite.ts";
+import { memoryCounters } from "./telemetry/counters.ts";
+
+/** An upstream that sends nothing for this long in the middle of an answer has broken off. */
+const STREAM_SILENCE_MS = 300_000;
+
+/** A running server. */
+export interface NodeServer {
+  readonly url: string;
+  /** Lets running requests end, saves what was learnt, and closes everything. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * The Node host: SQLite, LaunchDarkly's SDK on a file or streaming, undici.
+ * @throws RouterError `ledger_broken` for a ledger that does not verify, `invalid_request` when no key exists
+ */
+export async function startNode(config: Config, log: Log): Promise<NodeServer> {
+  const opened = new AsyncDisposableStack();
+  try {
+    return { url: await start(config, log, opened), close: () => opened.disposeAsync() };
+  } catch (error) {
+    // What stays open would keep the process alive after its failure.
+    await opened.disposeAsync().catch((cause: unknown) => log.warn("did not close cleanly", { error: cause }));
+    throw error;
+  }
+}
+
+/** @returns the URL @param opened takes what has to be closed again, last opened first */
+async function start(config: Config, log: Log, opened: AsyncDisposableStack): Promise<string> {
+  const counters = memoryCounters();
+  const clock = { now: () => Date.now() };
+  const file = join(config.SEGUE_DATA, "ledger.db");
+  // Without a ledger there is no key either; a start that is refused leaves nothing behind.
+  if (!existsSync(file) && !existsSync(`${file}-wal`)) throw noKeys();
+  const database = openDatabase(file);
+  opened.defer(database.close);
+  const ledger = openSqliteLedger(database);
+  opened.defer(ledger.close);
+  const exposureDatabase = openDatabase(join(config.SEGUE_DATA, "exposures.db"), { durability: "relaxed" });
+  opened.defer(exposureDatabase.close);
+  const exposures = createSqliteExposures(exposureDatabase, { counters, log });
+  opened.defer(exposures.close);
+  const flags = await launchdarklyFlags(
+    config.LAUNCHDARKLY_SDK_KEY === undefined
+      ? { file: config.SEGUE_FLAGS, log }
+      : { sdkKey: config.LAUNCHDARKLY_SDK_KEY, log },
+  );
+  opened.defer(flags.close);
+  const segue = await compose(
+    {
+      ledger,
+      lease: createSqliteLease(database),
+      checkpoints: createSqliteCheckpoints(database),
+      exposures,
+      flags,
+      providers: nodeProviders(config),
+      clock,
+      random: nodeRandom,
+      log,
+      counters,
+      secrets: readSecrets(config),
+      knownSources: sources,
+      sources: configuredSources(config),
+      fetch: globalThis.fetch,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    },
+    { instance: `${hostname()}:${process.pid}`, bodyBytesMax: config.SEGUE_BODY_BYTES_MAX },
+  );
+  let isServing = false;
+  // A start that failed has learnt nothing, and must not overwrite what another instance saved.
+  opened.defer(() => (isServing ? segue.close() : segue.controlPlane.close()));
+  if (Object.keys(segue.controlPlane.state().keys).length === 0) throw noKeys();
+
+  const stops = [
+    every(config.SEGUE_TICK_MS, segue.tick, (error) =>
+      log.error("the loop's tick failed; it is tried again", { error }),
+    ),
+    every(config.SEGUE_CHECKPOINT_MS, segue.checkpoint, (error) => log.warn("the checkpoint was not saved", { error })),
+    every(config.SEGUE_ARIZE_POLL_MS, segue.pollSources, (error) => log.warn("the sources were not polled", { error })),
+    everyFlagChange(flags.onChange, segue.recordFlagEffects, log),
+    // A new policy can put a flag into effect as well.
+    every(config.SEGUE_CHECKPOINT_MS, segue.recordFlagEffects, (error) =>
+      log.error("the flags' effects were not recorded", { error }),
+    ),
+  ];
+  for (const stop of stops) opened.defer(stop);
+  const { SEGUE_HOST: host, SEGUE_PORT: wanted, SEGUE_DRAIN_MS: drainMs } = config;
+  const server = await listen(segue.app.fetch, host, wanted);
+  opened.defer(() => drain(server, drainMs, log));
+  isServing = true;
+  const { address, port, family } = server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+const noKeys = (): RouterError =>
+  new RouterError(
+    "invalid_request",
+    "There is no API key, and Segue never serves without one. Run 'segue init', or 'segue keys create --machine NAME'.",
+    { reason: "no_keys" },
+  );
+
+async function listen(app: Parameters<typeof serve>[0]["fetch"], hostname: string, port: number): Promise<Server> {
+  const server = serve({ fetch: app, hostname, port }) as Server;
+  return new Promise((resolve, reject) => {
+    server.once("listening", () => resolve(server));
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === "EADDRINUSE";
+      const problem = isTaken
+        ? "something listens there already. Stop it, or choose another port with --port or SEGUE_PORT."
+        : error.message;
+      const reason = isTaken ? "port_in_use" : "cannot_listen";
+      reject(
+        new RouterError("unavailable", `Cannot listen on ${hostname}:${port}: ${problem}`, { reason, cause: error }),
+      );
+    });
+  });
+}
+
+/** Lets running requests end, and cuts off those that have not after `drainMs`. */
+async function drain(server: Server, drainMs: number, log: Log): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const deadline = setTimeout(() => {
+      log.warn("running requests are cut off", { drainMs });
+      server.closeAllConnections();
+    }, drainMs);
+    // A connection whose request ends from now on would otherwise be kept alive for seconds.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50);
+    server.close(() => {
+      clearTimeout(deadline);
+      clearInterval(sweep);
+      resolve();
+    });
+  });
+}
+
+function configuredSources(config: Config): ConfiguredSource[] {
+  const settings = arizeSettingsOf(config);
+  return settings === null ? [] : [configureSource(arize, settings)];
+}
+
+function nodeProviders(config: Config): ReadonlyMap<string, Provider> {
+  // The provider has its own deadline for the first byte; afterwards only an upstream that fell silent is given up.
+  const dispatcher = new Agent({
+    connections: 512,
+    headersTimeout: 0,
+    bodyTimeout: STREAM_SILENCE_MS,
+    keepAliveTimeout: 30_000,
+  });
+  return new Map(
+    Object.entries(providersOf(config)).map(([id, { kind, baseUrl, apiKeyEnv }]) => [
+      id,
+      providerKinds[kind]({
+        id,
+        baseUrl,
+        apiKey: () => (apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv]),
+        fetch: (url, init) => fetch(url, { ...init, dispatcher }),
+      }),
+    ]),
+  );
+}
+
+/** The secrets of the environment, else the data directory's own, made on first use. */
+function readSecrets(config: Config): readonly [string, ...string[]] {
+  if (config.SEGUE_SECRET !== undefined) return config.SEGUE_SECRET;
+  const file = join(config.SEGUE_DATA, "secret");
+  if (!existsSync(file)) {
+    mkdirSync(config.SEGUE_DATA, { recursive: true, mode: 0o700 });
+    writeFileSync(file, randomBytes(32).toString("hex"), { mode: 0o600, flag: "wx" });
+  }
+  return [readFileSync(file, "utf8").trim()];
+}
+
+/** Runs work again and again, each time after the last has ended. @returns the way to stop, which waits for a run under way */
+function every(
+  milliseconds: number,
+  work: () => Promise<unknown>,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let isStopped = false;
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      running = work()
+        .then(() => undefined, onError)
+        .then(() => (isStopped ? undefined : schedule()));
+    }, milliseconds);
+  };
+  schedule();
+  return async () => {
+    isStopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}
+
+function everyFlagChange(
+  onChange: (listener: () => void) => () => void,
+  record: () => Promise<unknown>,
+  log: Log,
+): () => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  const run = (): void => {
+    last = last.then(record).catch((error: unknown) => log.error("a flag's effect was not recorded", { error }));
+  };
+  run();
+  const unfollow = onChange(run);
+  return async () => {
+    unfollow();
+    await last;
+  };
+}

@@ -1,0 +1,145 @@
+import type { SQLOutputValue } from "node:sqlite";
+import { z } from "zod";
+import { assert } from "../core/errors.ts";
+import type { Counters, Exposure, Exposures, Log } from "../ports.ts";
+import { everyInterval, type Every } from "./sqlite-follower.ts";
+import type { Database } from "./sqlite.ts";
+
+/** Rows written in one transaction; a full batch is written without waiting for the interval. */
+const BATCH = 500;
+
+export interface SqliteExposuresOptions {
+  /** Rows kept; the oldest go first. */
+  readonly rowsMax?: number;
+  /** Exposures held in memory while the disk is slow or failing. */
+  readonly bufferMax?: number;
+  readonly flushMs?: number;
+  readonly every?: Every;
+}
+
+export interface ExposureQuery {
+  readonly policy: string;
+  readonly segment?: string;
+  readonly limit: number;
+}
+
+export interface SqliteExposures extends Exposures {
+  /** The newest exposures first, those still in memory too where the disk takes them. */
+  readonly recent: (query: ExposureQuery) => Promise<readonly Exposure[]>;
+  /** Writes what is buffered and stops; what could not be written is counted as dropped. The database stays open. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Exposures in an open database, best one of their own with `relaxed` durability. No failure of the disk reaches
+ * `record` or `flush`: it is logged, the buffer is tried again, and what no longer fits is counted
+ * as `segue_exposures_dropped_total`.
+ */
+export function createSqliteExposures(
+  database: Database,
+  deps: { readonly counters: Counters; readonly log: Log },
+  options: SqliteExposuresOptions = {},
+): SqliteExposures {
+  const { rowsMax = 1_000_000, bufferMax = 10_000, flushMs = 1000, every = everyInterval } = options;
+  assert(rowsMax > 0 && bufferMax > 0, "exposures need room for at least one row");
+  const table = openTable(database, rowsMax);
+  let buffer: Exposure[] = [];
+  let isFailing = false;
+  let isClosed = false;
+  let scheduled: NodeJS.Immediate | null = null;
+
+  const drop = (count: number) => deps.counters.add("segue_exposures_dropped_total", {}, count);
+  const flush = async () => {
+    try {
+      while (buffer.length > 0) {
+        // No await in between: what is recorded meanwhile would be taken out with the batch.
+        const batch = buffer.slice(0, BATCH);
+        table.write(batch);
+        buffer = buffer.slice(batch.length);
+      }
+      if (isFailing) deps.log.info("Exposures are written again.", { file: database.file });
+      isFailing = false;
+    } catch (error) {
+      // Once for each outage, not once for each attempt.
+      if (!isFailing)
+        deps.log.warn("Exposures cannot be written; they are kept in memory until they no longer fit.", {
+          file: database.file,
+          error: String(error),
+        });
+      isFailing = true;
+    }
+  };
+  const flushSoon = () => {
+    scheduled ??= setImmediate(() => {
+      scheduled = null;
+      void flush();
+    });
+  };
+  const stop = every(flushMs, () => void flush());
+
+  return {
+    record: (exposure) => {
+      if (isClosed || buffer.length >= bufferMax) return drop(1);
+      buffer.push(exposure);
+      if (buffer.length >= BATCH && !isFailing) flushSoon();
+    },
+    flush,
+    recent: async (query) => {
+      await flush();
+      return database.attempt(() => table.recent(query));
+    },
+    close: async () => {
+      if (isClosed) return;
+      isClosed = true;
+      stop();
+      if (scheduled !== null) clearImmediate(scheduled);
+      await flush();
+      if (buffer.length > 0) drop(buffer.length);
+      buffer = [];
+    },
+  };
+}
+
+function openTable({ connection, attempt, transaction }: Database, rowsMax: number) {
+  const { insert, trim, ofPolicy, ofSegment } = attempt(() => ({
+    insert: connection.prepare(
+      `INSERT INTO exposures (prediction_id, at, policy, segment, variant, revision, reason, unit, key_id, attributes,
+         status, latency_ms, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    // Ids have no gaps, so the rows to keep are the last `rowsMax` ids.
+    trim: connection.prepare("DELETE FROM exposures WHERE id <= (SELECT max(id) FROM exposures) - ?"),
+    ofPolicy: connection.prepare("SELECT * FROM exposures WHERE policy = ? ORDER BY id DESC LIMIT ?"),
+    ofSegment: connection.prepare("SELECT * FROM exposures WHERE policy = ? AND segment = ? ORDER BY id DESC LIMIT ?"),
+  }));
+  return {
+    write: (batch: readonly Exposure[]) =>
+      transaction("write", () => {
+        for (const { predictionId, at, policy, segment, variant, revision, reason, ...rest } of batch) {
+          const { unit, keyId, attributes, status, latencyMs, error } = rest;
+          const facts = [predictionId, at, policy, segment, variant, revision, reason, unit, keyId] as const;
+          insert.run(...facts, JSON.stringify(attributes), status, latencyMs, error);
+        }
+        trim.run(rowsMax);
+      }),
+    recent: ({ policy, segment, limit }: ExposureQuery): Exposure[] =>
+      (segment === undefined ? ofPolicy.all(policy, limit) : ofSegment.all(policy, segment, limit)).map(toExposure),
+  };
+}
+
+const Attributes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
+const toExposure = (row: Record<string, SQLOutputValue>): Exposure => ({
+  predictionId: String(row.prediction_id),
+  at: Number(row.at),
+  policy: String(row.policy),
+  segment: String(row.segment),
+  variant: String(row.variant),
+  revision: Number(row.revision),
+  reason: String(row.reason),
+  unit: row.unit === null ? null : String(row.unit),
+  keyId: row.key_id === null ? null : String(row.key_id),
+  attributes: Attributes.parse(JSON.parse(String(row.attributes))),
+  status: Number(row.status),
+  latencyMs: Number(row.latency_ms),
+  error: row.error === null ? null : String(row.error),
+});

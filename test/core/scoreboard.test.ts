@@ -1,0 +1,260 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Outcome } from "../../src/core/outcome.ts";
+import { createScoreboard, type Scoreboard } from "../../src/core/scoreboard.ts";
+import type { ControlState } from "../../src/core/state.ts";
+import {
+  after,
+  canaryPhase,
+  changeOf,
+  MINUTE,
+  moved,
+  NOW,
+  policyOf,
+  proposed,
+  publish,
+  segmentOf,
+  START,
+  stateOf,
+  switchoverOf,
+  withCanary,
+} from "../loop/loop-fixture.ts";
+
+const start = stateOf();
+const alpha = start.policies.chat!.policy.segments[0]!;
+const row = { policy: "chat", segment: "alpha", variant: "first", metric: "helpful" };
+
+let ids = 0;
+const outcome = (given: Partial<Outcome> = {}): Outcome => ({
+  ...row,
+  loss: 0,
+  at: NOW,
+  predictionId: `p${(ids += 1)}`,
+  ...given,
+});
+const feed = (scoreboard: Scoreboard, count: number, given: Partial<Outcome> = {}): void => {
+  for (let label = 0; label < count; label++) scoreboard.observe(outcome(given));
+};
+/** A scoreboard that was calibrated after the first label, as a running loop's is. */
+const calibrated = (state: ControlState = start, saved?: unknown): Scoreboard => {
+  const scoreboard = createScoreboard(saved);
+  for (const variant of ["first", "second"]) scoreboard.observe(outcome({ variant }));
+  scoreboard.calibrate(state, NOW);
+  return scoreboard;
+};
+const alarmed = (scoreboard: Scoreboard, segment = alpha): readonly string[] =>
+  scoreboard
+    .readings("chat", segment, "first")
+    .filter(({ alarmed: is }) => is)
+    .map(({ metric, against }) => `${metric}/${against}`);
+
+describe("an outcome", () => {
+  test("is counted once for each metric, however often it is repeated", () => {
+    const scoreboard = createScoreboard();
+    const first = outcome({ loss: 1 });
+    expect(scoreboard.observe(first)).toBe(true);
+    expect(scoreboard.observe({ ...first, loss: 0 })).toBe(false);
+    expect(scoreboard.observe({ ...first, metric: "polite" })).toBe(true);
+    expect(scoreboard.level(row)).toStrictEqual({ labels: 1, lossMean: 1 });
+  });
+
+  test("counts for its own row and metric only", () => {
+    const scoreboard = createScoreboard();
+    feed(scoreboard, 3, { loss: 1 });
+    for (const other of [{ segment: "beta" }, { variant: "second" }, { metric: "polite" }, { policy: "search" }])
+      expect(scoreboard.level({ ...row, ...other })).toBeNull();
+  });
+
+  test.each([
+    { at: NOW, minutes: 1, labels: 4, because: "it is of this minute" },
+    { at: NOW - 2 * MINUTE, minutes: 2, labels: null, because: "it is older" },
+  ])("is in the level of the last $minutes minutes or not: $because", ({ at, minutes, labels }) => {
+    const scoreboard = createScoreboard();
+    feed(scoreboard, 4, { at, loss: 0.5 });
+    const level = scoreboard.level(row, { now: NOW, minutes });
+    expect(level).toStrictEqual(labels === null ? null : { labels, lossMean: 0.5 });
+  });
+});
+
+describe("readings", () => {
+  test("are one for each objective of the variant, with the level that is tolerated", () => {
+    const scoreboard = calibrated();
+    feed(scoreboard, 50, { loss: 1 });
+    expect(scoreboard.readings("chat", alpha, "first")).toMatchObject([
+      { ...row, against: "bound", alarmed: true, evidence: { against: "bound", lossTolerated: 0.2, threshold: 1e5 } },
+    ]);
+    expect(scoreboard.readings("chat", alpha, "third")).toStrictEqual([]);
+  });
+
+  test("are silent about metrics without an objective", () => {
+    const scoreboard = calibrated();
+    feed(scoreboard, 500, { metric: "polite", loss: 1 });
+    scoreboard.calibrate(start, NOW);
+    expect(scoreboard.readings("chat", alpha, "first").map(({ metric }) => metric)).toStrictEqual(["helpful"]);
+  });
+
+  test("are silent about an objective that was published away", () => {
+    const scoreboard = calibrated();
+    const objectives = [{ metric: "helpful", against: "baseline" as const }];
+    const republished = after(start, [publish(policyOf([segmentOf("alpha", { objectives })]))], NOW);
+    scoreboard.calibrate(republished, NOW);
+    feed(scoreboard, 50, { loss: 1 });
+    expect(alarmed(scoreboard, republished.policies.chat!.policy.segments[0])).toStrictEqual([]);
+  });
+});
+
+describe("a trial's labels", () => {
+  const canary = withCanary(start);
+  const switchover = canary.switchovers["alpha-1"]!;
+  const labels = (given: Partial<Outcome>): number => {
+    const scoreboard = calibrated(canary);
+    const before = scoreboard.trial(switchover, 200).stepLabels;
+    feed(scoreboard, 5, given);
+    return scoreboard.trial(switchover, 200).stepLabels - before;
+  };
+
+  test.each([
+    { given: { variant: "second" }, counted: 5, because: "they were decided in the canary" },
+    { given: { variant: "second", at: NOW - 1 }, counted: 0, because: "they were decided before it began" },
+    { given: { variant: "first" }, counted: 0, because: "they are the incumbent's" },
+    { given: { variant: "third" }, counted: 0, because: "they are of a variant that takes no part" },
+    { given: { variant: "second", metric: "polite" }, counted: 0, because: "they are of another metric" },
+    { given: { variant: "second", segment: "beta" }, counted: 0, because: "they are of another segment" },
+  ])("are $counted more when $because", ({ given, counted }) => expect(labels(given)).toBe(counted));
+
+  test("begin again with each step, while the verdict keeps all of them", () => {
+    const scoreboard = calibrated(canary);
+    feed(scoreboard, 30, { variant: "second" });
+    const phase = { ...canaryPhase(), step: 1 } as const;
+    const later = after(canary, [moved("alpha-1", phase)], NOW + 1);
+    scoreboard.calibrate(later, NOW + 1);
+    expect(scoreboard.trial(later.switchovers["alpha-1"]!, 200)).toMatchObject({ verdict: "healthy", stepLabels: 0 });
+  });
+
+  test("are forgotten when the canary ends, and none is inconclusive", () => {
+    const scoreboard = calibrated(canary);
+    feed(scoreboard, 30, { variant: "second" });
+    const ended = after(canary, [moved("alpha-1", { kind: "confirmed", since: NOW + 1, because: "better" })], NOW + 1);
+    scoreboard.calibrate(ended, NOW + 1);
+    expect(scoreboard.trial(switchover, 200)).toMatchObject({ verdict: "inconclusive", stepLabels: 0 });
+    expect(JSON.stringify(scoreboard.save())).toContain('"trials":{}');
+  });
+});
+
+describe("late labels across a change of incumbency", () => {
+  test("do not alarm about the variant that came back", () => {
+    const there = switchoverOf(start, { id: "m1" });
+    const first = after(start, [proposed(there), moved("m1", canaryPhase(START + 1))], START + 1);
+    const away = after(first, [moved("m1", { kind: "confirmed", since: START + 2, because: "better" })], START + 2);
+    const back = after(
+      away,
+      [moved("m1", { kind: "rolledBack", since: NOW, because: "a person", by: { kind: "operator", id: "op" } })],
+      NOW,
+    );
+    const scoreboard = calibrated(back);
+    feed(scoreboard, 500, { loss: 1, at: NOW - 1 });
+    expect(alarmed(scoreboard)).toStrictEqual([]);
+    feed(scoreboard, 500, { loss: 1, at: NOW });
+    expect(alarmed(scoreboard)).toStrictEqual(["helpful/bound"]);
+  });
+});
+
+describe("a restart", () => {
+  const states = [start, withCanary(start), withCanary(start, { change: changeOf(start, { cause: "manual" }) })];
+  const step = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        kind: fc.constant("observe" as const),
+        variant: fc.constantFrom("first", "second"),
+        loss: fc.constantFrom(0, 0.25, 1),
+        at: fc.constantFrom(NOW - 1, NOW, NOW + MINUTE),
+        count: fc.nat(60),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("calibrate" as const), state: fc.nat(2) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("expose" as const), at: fc.constantFrom(NOW, NOW + MINUTE) }),
+    },
+  );
+
+  test("from what was saved at any point changes nothing, once the loop has looked at the state again", () =>
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 20 }),
+        fc.array(step, { maxLength: 20 }),
+        fc.nat(2),
+        (first, second, last) => {
+          const run = (scoreboard: Scoreboard, steps: typeof first): void => {
+            for (const [i, each] of steps.entries()) {
+              if (each.kind === "calibrate") scoreboard.calibrate(states[each.state]!, NOW);
+              else if (each.kind === "expose") scoreboard.expose("chat", "alpha", each.at);
+              else
+                for (let label = 0; label < each.count; label++)
+                  scoreboard.observe(outcome({ ...each, predictionId: `${steps === first}-${i}-${label}` }));
+            }
+          };
+          const whole = createScoreboard();
+          run(whole, first);
+          whole.calibrate(states[last]!, NOW);
+          const restarted = createScoreboard(JSON.parse(JSON.stringify(whole.save())));
+          restarted.calibrate(states[last]!, NOW);
+          run(whole, second);
+          run(restarted, second);
+          expect(restarted.save()).toStrictEqual(whole.save());
+          expect(restarted.readings("chat", alpha, "first")).toStrictEqual(whole.readings("chat", alpha, "first"));
+        },
+      ),
+    ));
+
+  test("loses no label of a canary that comes before the loop has looked at the state", () => {
+    const canary = withCanary(start);
+    const before = calibrated(canary);
+    const restarted = createScoreboard(JSON.parse(JSON.stringify(before.save())));
+    feed(restarted, 5, { variant: "second" });
+    restarted.calibrate(canary, NOW);
+    expect(restarted.trial(canary.switchovers["alpha-1"]!, 200).stepLabels).toBe(5);
+  });
+
+  test("shares no object with what was saved", () => {
+    const scoreboard = calibrated();
+    const saved = scoreboard.save();
+    const text = JSON.stringify(saved);
+    const other = createScoreboard(saved);
+    feed(scoreboard, 10);
+    feed(other, 10);
+    expect(JSON.stringify(saved)).toBe(text);
+  });
+
+  test.each([
+    { saved: 3 },
+    { saved: {} },
+    { saved: { streams: [], trials: {}, traffic: {} } },
+    { saved: { streams: { a: 1 } } },
+  ])("from $saved, which is no scoreboard's, is refused", ({ saved }) =>
+    expect(() => createScoreboard(saved)).toThrow(/invalid/i),
+  );
+
+  test("remembers the last outcomes, so that feedback which is repeated counts once", () => {
+    const before = createScoreboard();
+    expect(before.observe(outcome({ predictionId: "an-answer-with-its-signature" }))).toBe(true);
+    const restarted = createScoreboard(JSON.parse(JSON.stringify(before.save())));
+    expect(restarted.observe(outcome({ predictionId: "an-answer-with-its-signature" }))).toBe(false);
+    expect(restarted.observe(outcome({ predictionId: "another-answer-with-its-own" }))).toBe(true);
+  });
+
+  test("refuses a loss that is none, before it reaches a detector", () => {
+    for (const loss of [Number.NaN, -0.1, 1.1])
+      expect(() => createScoreboard().observe(outcome({ loss }))).toThrow(/a loss of/);
+  });
+
+  test("keeps the size of a stream bounded over any number of labels", () => {
+    const scoreboard = calibrated();
+    const size = () => JSON.stringify({ ...(scoreboard.save() as object), seen: [] }).length;
+    for (let minute = 0; minute < 100; minute++) feed(scoreboard, 30, { at: NOW + minute * MINUTE });
+    const before = size();
+    for (let minute = 100; minute < 400; minute++) feed(scoreboard, 30, { at: NOW + minute * MINUTE });
+    expect(size()).toBeLessThan(before * 1.1);
+  });
+});

@@ -1,0 +1,237 @@
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { serve, type ServerType } from "@hono/node-server";
+import OpenAI from "openai";
+import { Agent, fetch } from "undici";
+import { keyText, type ApiKey } from "../../src/core/api-key.ts";
+import { sha256 } from "../../src/core/digest.ts";
+import type { Event } from "../../src/core/event.ts";
+import { fold } from "../../src/core/fold.ts";
+import { chain, parseEntry } from "../../src/core/ledger.ts";
+import type { Outcome } from "../../src/core/outcome.ts";
+import { Policy } from "../../src/core/policy.ts";
+import { predictionIds } from "../../src/core/prediction-id.ts";
+import { emptyState, type ControlState } from "../../src/core/state.ts";
+import { authenticator } from "../../src/gateway/authenticate.ts";
+import { complete } from "../../src/gateway/complete.ts";
+import { explainDecision } from "../../src/gateway/explain-decision.ts";
+import { listModels, readModel } from "../../src/gateway/list-models.ts";
+import { recordFeedback } from "../../src/gateway/record-feedback.ts";
+import { servingOf } from "../../src/gateway/serving.ts";
+import type { Exposure, Provider } from "../../src/ports.ts";
+import { openaiProvider } from "../../src/providers/openai.ts";
+import { createApp } from "../../routes/app.ts";
+import { startOpenaiUpstream } from "./openai-upstream.ts";
+
+export const START = 1_750_000_000_000;
+export const UPSTREAM_KEY = "sk-upstream-secret-0123456789";
+
+/** Segment `eu` is served variant `warm` (with a prompt), everybody else `plain` (with a failover). */
+export const policy = Policy.parse({
+  policy: "support-chat",
+  attributes: {
+    region: { type: "string", values: ["eu", "us"] },
+    seats: { type: "number" },
+    user_tier: { type: "string", trust: "key" },
+  },
+  metrics: {
+    thumbs: { from: "feedback", labels: { up: 1, down: 0 } },
+    toxicity: { from: "feedback", better: "lower" },
+    failed: { from: "error" },
+    slow: { from: "latency", slowerThanMs: 1000 },
+  },
+  variants: {
+    warm: { prompt: "greet@1", provider: "main", model: "model-warm", parameters: { temperature: 0.25 } },
+    plain: { provider: "main", model: "model-plain", failover: [{ provider: "spare", model: "model-spare" }] },
+  },
+  default: "plain",
+  segments: [
+    {
+      id: "eu",
+      when: 'region == "eu"',
+      owner: "cx",
+      ladder: [{ variant: "warm" }, { variant: "plain" }],
+      why: "Answers in the EU are warm.",
+    },
+    {
+      id: "gold",
+      when: 'user_tier == "gold"',
+      owner: "cx",
+      ladder: [{ variant: "warm" }],
+      why: "Gold customers are served warmly.",
+    },
+  ],
+});
+const greet = "You serve {{region}}.";
+export const published = (changed: Policy = policy): Event => ({
+  type: "policy.published",
+  policy: changed,
+  prompts: { "greet@1": { text: greet, digest: sha256(greet) } },
+});
+
+/** A canary of `plain` in segment `eu`, as the loop would write it. */
+export function canaryEvents(share: number): Event[] {
+  const change = {
+    policy: "support-chat",
+    segment: "eu",
+    from: "warm",
+    to: "plain",
+    cause: "manual" as const,
+    metric: "thumbs",
+    steps: [{ share, labelsMin: 10, secondsMin: 0 }],
+    basedOn: 1,
+    evidence: {},
+  };
+  const proposedBy = { kind: "loop" as const, instance: "test" };
+  const phase = { kind: "proposed" as const, since: START, expiresAt: START + 1 };
+  return [
+    { type: "switchover.proposed", switchover: { id: "move-1", change, digest: "d", gate: "none", proposedBy, phase } },
+    {
+      type: "switchover.moved",
+      id: "move-1",
+      phase: { kind: "canary", step: 0, share, since: START, startedAt: START },
+    },
+  ];
+}
+
+export function apiKey(id: string, rest: Partial<ApiKey> = {}): { readonly key: ApiKey; readonly text: string } {
+  const text = keyText(id, "secretsecretsecretsecret");
+  const holder = { kind: "machine" as const, name: "shop" };
+  const key: ApiKey = {
+    id,
+    hash: sha256(text),
+    holder,
+    scopes: ["serve"],
+    attributes: {},
+    policies: [],
+    createdAt: START,
+    expiresAt: null,
+    ...rest,
+  };
+  return { key, text };
+}
+
+/** A control plane without a ledger behind it: events are folded as they come. */
+export function foldedControl(initial: readonly Event[]) {
+  let state: ControlState = emptyState;
+  const current = { value: true };
+  const commit = (...events: readonly Event[]): void => {
+    const drafts = events.map((event) => ({ at: START, actor: { kind: "operator" as const, id: "test" }, event }));
+    state = fold(state, chain(state.head, drafts).map(parseEntry));
+  };
+  commit(...initial);
+  return { controlPlane: { state: () => state, isCurrent: () => current.value }, commit, current };
+}
+
+/** The whole data plane over real sockets: the app on a port, two upstreams on others. */
+export async function startGatewayWorld(options: { bodyBytesMax?: number; headersTimeoutMs?: number } = {}) {
+  const main = await startOpenaiUpstream();
+  const spare = await startOpenaiUpstream();
+  const serving = apiKey("servingkey");
+  const { controlPlane, commit, current } = foldedControl([published(), { type: "key.created", key: serving.key }]);
+  const clock = { at: START, now: () => clock.at };
+  const random = { bytes: (count: number) => new Uint8Array(randomBytes(count)) };
+  const logged: { message: string; fields: unknown }[] = [];
+  const note = (message: string, fields?: unknown): void => void logged.push({ message, fields });
+  const log = { info: note, warn: note, error: note };
+  const exposures: Exposure[] = [];
+  const outcomes: Outcome[] = [];
+  const waiting: (() => void)[] = [];
+  const flag = { value: "" };
+  const agent = new Agent();
+  const provider = (id: string, baseUrl: string): Provider =>
+    openaiProvider({
+      id,
+      baseUrl,
+      apiKey: () => UPSTREAM_KEY,
+      fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }),
+      ...(options.headersTimeoutMs === undefined ? {} : { headersTimeoutMs: options.headersTimeoutMs }),
+    });
+  const deps = {
+    controlPlane,
+    serving: servingOf({ controlPlane, log }),
+    flags: { fallback: () => ({ value: flag.value, reason: "FALLTHROUGH" }) },
+    providers: new Map([
+      ["main", provider("main", main.baseUrl)],
+      ["spare", provider("spare", spare.baseUrl)],
+    ]),
+    predictionIds: predictionIds(["a secret of the test"]),
+    exposures: {
+      record: (exposure: Exposure) => {
+        exposures.push(exposure);
+        for (const wake of waiting.splice(0)) wake();
+      },
+    },
+    outcomes: {
+      observe: (outcome: Outcome) => {
+        const known = outcomes.some((o) => o.predictionId === outcome.predictionId && o.metric === outcome.metric);
+        if (!known) outcomes.push(outcome);
+        return !known;
+      },
+    },
+    clock,
+    random,
+    log,
+  };
+  let requests = 0;
+  const app = createApp(
+    {
+      authenticate: authenticator(deps),
+      complete: (input) => complete(deps, input),
+      explainDecision: (input) => explainDecision(deps, input),
+      recordFeedback: (input) => recordFeedback(deps, input),
+      listModels: (key) => listModels(deps, key),
+      readModel: (key, id) => readModel(deps, key, id),
+      readiness: () => ({ ready: current.value }),
+    },
+    {
+      clock,
+      log,
+      newRequestId: () => `request-${++requests}`,
+      ...(options.bodyBytesMax === undefined ? {} : { bodyBytesMax: options.bodyBytesMax }),
+    },
+  );
+  const server = await new Promise<ServerType>((resolve) => {
+    const started = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, () => resolve(started));
+  });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    main,
+    spare,
+    app,
+    origin,
+    key: serving.text,
+    apiKey: serving.key,
+    commit,
+    current,
+    clock,
+    deps,
+    flag,
+    logged,
+    exposures,
+    outcomes,
+    /** The exposure of this number (from 0) once it is recorded. */
+    exposed: async (number = 0): Promise<Exposure> => {
+      while (exposures.length <= number) await new Promise<void>((resolve) => void waiting.push(resolve));
+      return exposures[number]!;
+    },
+    client: new OpenAI({ apiKey: serving.text, baseURL: `${origin}/v1`, maxRetries: 0 }),
+    clientWith: (apiKey: string) => new OpenAI({ apiKey, baseURL: `${origin}/v1`, maxRetries: 0 }),
+    post: (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+      globalThis.fetch(`${origin}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${serving.text}`, "content-type": "application/json", ...headers },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    close: async (): Promise<void> => {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      });
+      await Promise.all([main.close(), spare.close(), agent.close()]);
+    },
+  };
+}
+export type GatewayWorld = Awaited<ReturnType<typeof startGatewayWorld>>;
+
+export const hello = { model: "support-chat", messages: [{ role: "user" as const, content: "hello" }] };

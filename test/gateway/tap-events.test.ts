@@ -1,0 +1,124 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { tapEvents, type StreamEnd } from "../../src/gateway/tap-events.ts";
+
+const cut = new TextEncoder().encode('data: {"error":{}}\n\n');
+
+function tapped(chunks: readonly Uint8Array[]) {
+  const ends: StreamEnd[] = [];
+  const read = { count: 0, cancelled: false };
+  const pending = [...chunks];
+  const source = new ReadableStream<Uint8Array>(
+    {
+      pull: (controller) => {
+        read.count++;
+        const next = pending.shift();
+        if (next === undefined) controller.close();
+        else controller.enqueue(next);
+      },
+      cancel: () => {
+        read.cancelled = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { ...tapEvents(source, { cut, onEnd: (end) => ends.push(end) }), ends, read };
+}
+
+const eol = fc.constantFrom("\n", "\r\n");
+const event = fc
+  .tuple(fc.constantFrom("data: ", "data:", ": ", "event: "), fc.string({ unit: "grapheme", maxLength: 30 }), eol)
+  .map(([field, text, end]) => `${field}${text.replaceAll(/[\r\n]/g, "")}x${end}${end}`);
+
+/** Text cut into chunks at any byte. */
+const split = (bytes: Buffer, at: readonly number[]): Buffer[] => {
+  const places = [0, ...at.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+  return places.slice(1).map((place, i) => bytes.subarray(places[i], place));
+};
+
+describe("a tapped stream", () => {
+  test("is byte for byte what the upstream sent, whatever it sent and however it was split", () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), async (parts, at) => {
+        const whole = Buffer.from(`${parts.join("")}data: [DONE]\n\n`);
+        const { stream, ends } = tapped(split(whole, at));
+        const out = Buffer.from(await new Response(stream).arrayBuffer());
+        expect(out.equals(whole)).toBe(true);
+        expect(ends).toEqual(["complete"]);
+      }),
+    ));
+
+  test("that is cut anywhere is whole events and then the error", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(event, { minLength: 1, maxLength: 8 }),
+        fc.nat(),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        async (parts, length, at) => {
+          const whole = Buffer.from(parts.join(""));
+          const arrived = whole.subarray(0, length % whole.length);
+          const { stream, ends } = tapped(split(arrived, at));
+          const out = await new Response(stream).text();
+          let sent = "";
+          for (const part of parts)
+            if (Buffer.byteLength(sent + part) <= arrived.length) sent += part;
+            else break;
+          expect(out).toBe(sent + new TextDecoder().decode(cut));
+          expect(ends).toEqual(["cut"]);
+        },
+      ),
+    ));
+
+  test("reads the upstream no faster than it is read itself", async () => {
+    const { stream, read } = tapped(Array.from({ length: 9 }, (_, i) => Buffer.from(`data: ${i}\n\n`)));
+    const reader = stream.getReader();
+    await nextTurn();
+    expect(read.count).toBe(0);
+    await reader.read();
+    await reader.read();
+    await nextTurn();
+    expect(read.count).toBe(2);
+  });
+
+  test("lets the upstream go when it is cancelled, and says so once", async () => {
+    const { stream, ends, read, leave } = tapped([Buffer.from("data: 1\n\n"), Buffer.from("data: 2\n\n")]);
+    const reader = stream.getReader();
+    await reader.read();
+    await reader.cancel();
+    leave();
+    expect(read.cancelled).toBe(true);
+    expect(ends).toEqual(["left"]);
+  });
+
+  test("forwards nothing that arrives after the client is known to have left", async () => {
+    const ends: StreamEnd[] = [];
+    let send: (bytes: Uint8Array) => void = () => undefined;
+    const source = new ReadableStream<Uint8Array>({
+      start: (controller) => void (send = (bytes) => controller.enqueue(bytes)),
+    });
+    const { stream, leave } = tapEvents(source, { cut, onEnd: (end) => ends.push(end) });
+    let forwarded = false;
+    void stream
+      .getReader()
+      .read()
+      .then(() => (forwarded = true));
+    await nextTurn();
+    send(Buffer.from("data: 1\n\n"));
+    leave();
+    await nextTurn();
+    expect(forwarded).toBe(false);
+    expect(ends).toEqual(["left"]);
+  });
+
+  test("survives a client that leaves while the upstream is silent", async () => {
+    const ends: StreamEnd[] = [];
+    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise<void>(() => undefined) });
+    const { stream } = tapEvents(silent, { cut, onEnd: (end) => ends.push(end) });
+    const reader = stream.getReader();
+    const reading = reader.read();
+    await reader.cancel();
+    expect(await reading).toEqual({ done: true, value: undefined });
+    expect(ends).toEqual(["left"]);
+  });
+});

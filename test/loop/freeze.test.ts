@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+import { freezeOf } from "../../src/core/guard.ts";
+import type { FreezeScope } from "../../src/core/event.ts";
+import { freeze, unfreeze } from "../../src/loop/freeze.ts";
+import { controlPlaneWith, segmentOf, stateOf, alice, NOW } from "./loop-fixture.ts";
+
+const start = stateOf([segmentOf("alpha"), segmentOf("beta")]);
+const reason = "release week";
+const frozen = async (scope: FreezeScope, forSeconds: number | null = null) => {
+  const world = await controlPlaneWith(start);
+  await freeze(world, { scope, reason, forSeconds, actor: alice });
+  return world;
+};
+
+describe("a freeze", () => {
+  test.each([
+    { scope: {}, alpha: true, beta: true, because: "everything is in it" },
+    { scope: { policy: "chat" }, alpha: true, beta: true, because: "both are of the policy" },
+    { scope: { policy: "chat", segment: "alpha" }, alpha: true, beta: false, because: "only one is named" },
+  ])("of %o holds alpha $alpha and beta $beta: $because", async ({ scope, alpha, beta }) => {
+    const state = (await frozen(scope)).controlPlane.state();
+    expect(freezeOf(state, "chat", "alpha", NOW) !== null).toBe(alpha);
+    expect(freezeOf(state, "chat", "beta", NOW) !== null).toBe(beta);
+  });
+
+  test.each([
+    { forSeconds: null, until: null, atEnd: reason, because: "it lasts until it is lifted" },
+    { forSeconds: 3600, until: NOW + 3_600_000, atEnd: null, because: "its hour is over" },
+    { forSeconds: 0.5, until: NOW + 500, atEnd: null, because: "half a second is over" },
+  ])("for $forSeconds seconds ends at $until: $because", async ({ forSeconds, until, atEnd }) => {
+    const world = await controlPlaneWith(start);
+    const set = await freeze(world, { scope: {}, reason, forSeconds, actor: alice });
+    expect(set).toStrictEqual({ scope: {}, until });
+    const end = NOW + (forSeconds ?? 1e6) * 1000;
+    expect(freezeOf(world.controlPlane.state(), "chat", "alpha", end - 1)).toBe(reason);
+    expect(freezeOf(world.controlPlane.state(), "chat", "alpha", end)).toBe(atEnd);
+  });
+
+  test("is in the ledger with who set it, and a second one replaces the first", async () => {
+    const world = await frozen({}, 60);
+    await freeze(world, { scope: {}, reason: "another week", forSeconds: null, actor: alice });
+    const { freezes } = world.controlPlane.state();
+    expect(freezes).toStrictEqual({
+      "*/*": { scope: {}, reason: "another week", by: "user:alice", at: NOW, until: null },
+    });
+  });
+
+  test.each([
+    { scope: { segment: "alpha" }, code: "invalid_request", param: "policy", because: "no policy is named" },
+    { scope: { policy: "search" }, code: "not_found", param: "policy", because: "there is no such policy" },
+    { scope: { policy: "chat", segment: "gamma" }, code: "not_found", param: "segment", because: "no such segment" },
+  ])("is refused with $code when $because, and nothing is written", async ({ scope, code, param }) => {
+    const world = await controlPlaneWith(start);
+    await expect(freeze(world, { scope, reason, forSeconds: null, actor: alice })).rejects.toMatchObject({
+      code,
+      param,
+    });
+    expect(world.controlPlane.state()).toStrictEqual(start);
+  });
+
+  test("that would end before the year 1970 is refused, and nothing is written", async () => {
+    const world = await controlPlaneWith(start);
+    await expect(freeze(world, { scope: {}, reason, forSeconds: -1e15, actor: alice })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+    expect(world.controlPlane.state()).toStrictEqual(start);
+  });
+});
+
+describe("lifting a freeze", () => {
+  test("says what was lifted, and the segment moves again", async () => {
+    const world = await frozen({ policy: "chat" });
+    const { lifted } = await unfreeze(world, { scope: { policy: "chat" }, reason: "done", actor: alice });
+    expect(lifted).toMatchObject({ scope: { policy: "chat" }, reason });
+    expect(freezeOf(world.controlPlane.state(), "chat", "alpha", NOW)).toBeNull();
+  });
+
+  test.each([{}, { policy: "chat", segment: "alpha" }, { policy: "search" }])(
+    "of another scope is refused, naming what is frozen: %o",
+    async (scope) => {
+      const world = await frozen({ policy: "chat" });
+      const lifting = unfreeze(world, { scope, reason: "done", actor: alice });
+      await expect(lifting).rejects.toMatchObject({ code: "not_found", message: expect.stringContaining("chat/*") });
+      expect(freezeOf(world.controlPlane.state(), "chat", "alpha", NOW)).toBe(reason);
+    },
+  );
+
+  test("leaves a wider freeze in place", async () => {
+    const world = await frozen({});
+    await freeze(world, { scope: { policy: "chat" }, reason, forSeconds: null, actor: alice });
+    await unfreeze(world, { scope: { policy: "chat" }, reason: "done", actor: alice });
+    expect(freezeOf(world.controlPlane.state(), "chat", "alpha", NOW)).toBe(reason);
+  });
+});
