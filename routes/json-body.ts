@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { z } from "zod";
 import { RouterError } from "../src/core/errors.ts";
+import { joined } from "../src/gateway/read-bounded.ts";
 import { jsonFault } from "./json-fault.ts";
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024;
@@ -74,13 +75,7 @@ async function readStream(body: ReadableStream<Uint8Array> | null, bytesMax: num
     }
     chunks.push(value);
   }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return joined(chunks, size);
 }
 
 function decoded(bytes: Uint8Array): string {

@@ -16,7 +16,8 @@ export async function readBounded(source: ReadableStream<Uint8Array> | null, lim
   }
 }
 
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+/** The chunks as one, of `size` bytes in all. */
+export function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
