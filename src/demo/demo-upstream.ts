@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import OpenAI from "openai";
 import { z } from "zod";
+import { RouterError } from "../core/errors.ts";
 import type { Policy } from "../core/policy.ts";
 import { startChild } from "./child-process.ts";
 import { TASKS, type Task } from "./llmdrift.ts";
@@ -64,6 +65,8 @@ export async function realUpstream(
   progress: (line: string) => void,
 ): Promise<DemoUpstream> {
   const { model, weaker, fallback, apiKeyEnv } = options;
+  // First, because it fails when there is no such model, and nothing must be left listening then.
+  const scores = await validate(options, progress);
   let primary = model;
   const names = (asked: string): string => (asked === "gpt-4" ? primary : fallback);
   const server = createServer((request, response) => {
@@ -78,7 +81,6 @@ export async function realUpstream(
     server.once("error", reject);
     server.listen(0, "127.0.0.1", resolve);
   });
-  const scores = await validate(options, progress);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     apiKeyEnv,
@@ -90,7 +92,10 @@ export async function realUpstream(
       segments: policy.segments.map((segment) => ({
         ...segment,
         ladder: segment.ladder.map((rung, i) =>
-          i === 0 ? rung : { ...rung, validated: { score: scores.get(segment.id) ?? 0, items: VALIDATION_ITEMS } },
+          // What the paper says of the first rung is about another model.
+          i === 0
+            ? { variant: rung.variant }
+            : { ...rung, validated: { score: scores.get(segment.id) ?? 0, items: VALIDATION_ITEMS } },
         ),
       })),
     }),
@@ -134,7 +139,13 @@ async function validate(
     for (let i = 0; i < VALIDATION_ITEMS; i++) {
       const question = makeQuestion(task, i);
       const messages = [{ role: "user" as const, content: question.text }];
-      const { choices } = await client.chat.completions.create({ model: fallback, messages });
+      const { choices } = await client.chat.completions
+        .create({ model: fallback, messages })
+        .catch((cause: unknown) => {
+          throw new RouterError("upstream_unavailable", `${url} does not answer for '${fallback}': ${String(cause)}`, {
+            cause,
+          });
+        });
       if (question.grade(choices[0]?.message.content ?? "")) right++;
     }
     scores.set(task, right / VALIDATION_ITEMS);
