@@ -15,6 +15,7 @@ import { entriesOf, nextEvent, signalEvent, START } from "../test/contracts/hist
 
 const count = Number(process.argv[2] ?? 100_000);
 const folder = mkdtempSync(join(tmpdir(), "segue-bench-"));
+const snapshotKeys = ["a key of the benchmark, which is no secret"];
 const file = join(folder, "ledger.db");
 /** As far behind the end as a snapshot can be. */
 const TAIL = Math.min(999, count - 1);
@@ -37,7 +38,7 @@ function timed<T>(work: () => T): { readonly result: T; readonly ms: number } {
 const GROUP = 40;
 
 async function build(): Promise<void> {
-  const ledger = openSqliteLedger(openDatabase(file));
+  const ledger = openSqliteLedger(openDatabase(file), { snapshotKeys });
   const random = numbers();
   let state = emptyState;
   let written = 0;
@@ -64,7 +65,7 @@ await build();
 for (let run = 1; run <= 3; run++) {
   const start = performance.now();
   const opened = timed(() => openDatabase(file));
-  const verified = timed(() => openSqliteLedger(opened.result));
+  const verified = timed(() => openSqliteLedger(opened.result, { snapshotKeys }));
   const ledger = verified.result;
   const recovering = performance.now();
   const snapshot = await ledger.loadSnapshot();

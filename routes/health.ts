@@ -11,7 +11,11 @@ export interface HealthVerbs {
   readonly readiness: () => Readiness;
 }
 
-/** `/healthz`: the process answers. `/readyz`: it can serve. */
+/**
+ * `/healthz`: the process answers. `/readyz`: it can serve. Neither needs a key: load balancers and orchestrators
+ * hold none, and a probe that failed for want of one would take a healthy instance out of service. So the answer
+ * may hold nothing that only operators should know: no paths, names or content.
+ */
 export const healthRoutes = ({ readiness }: HealthVerbs) =>
   new Hono<AppEnv>()
     .get("/healthz", (c) => c.json({ status: "ok" }))

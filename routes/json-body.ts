@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { z } from "zod";
 import { RouterError } from "../src/core/errors.ts";
+import { isNestedDeeper, NESTING_MAX } from "../src/gateway/nesting.ts";
 import { joined } from "../src/gateway/read-bounded.ts";
 import { jsonFault } from "./json-fault.ts";
 
@@ -8,10 +9,15 @@ export const BODY_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
  * The request's body as a JSON object.
- * @throws RouterError `payload_too_large`, or `invalid_request` that says where the text stops being JSON
+ * @throws RouterError `payload_too_large`, or `invalid_request` that says where the text stops being JSON or that it
+ *   is nested too deep
  */
 export async function jsonObject(c: Context, bytesMax: number = BODY_BYTES_MAX): Promise<Record<string, unknown>> {
   const text = decoded(await readBody(c, bytesMax));
+  if (isNestedDeeper(text, NESTING_MAX))
+    throw new RouterError("invalid_request", `The request body is nested deeper than ${NESTING_MAX} levels.`, {
+      reason: "too_deep",
+    });
   let value: unknown;
   try {
     value = JSON.parse(text);

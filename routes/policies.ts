@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Actor } from "../src/core/actor.ts";
 import { Policy, Prompt } from "../src/core/policy.ts";
 import type { Published } from "../src/core/state.ts";
+import { mayUsePolicy, requirePolicy } from "../src/gateway/authenticate.ts";
 import type { PublishInput, PublishResult } from "../src/loop/publish-policy.ts";
 import { requires, type Authenticated } from "./auth.ts";
 import { jsonBody } from "./json-body.ts";
@@ -24,8 +25,13 @@ const PublishBody = z.strictObject({
 /** `/api/policies`: what is published, and publishing, all or none. */
 export const policyRoutes = (verbs: PolicyVerbs) =>
   new Hono<Authenticated>()
-    .get("/", requires("read"), (c) => c.json(verbs.list()))
+    .get("/", requires("read"), (c) => {
+      const { revision, policies } = verbs.list();
+      return c.json({ revision, policies: policies.filter(({ policy }) => mayUsePolicy(c.var.key, policy.policy)) });
+    })
     .post("/", requires("publish"), async (c) => {
       const { policies, expected_revision: expectedRevision } = await jsonBody(c, PublishBody);
+      for (const [index, { policy }] of policies.entries())
+        requirePolicy(c.var.key, policy.policy, `policies.${index}.policy.policy`);
       return c.json(await verbs.publish({ policies, expectedRevision, actor: c.var.actor }));
     });

@@ -3,9 +3,9 @@ import { z } from "zod";
 import type { Actor } from "../src/core/actor.ts";
 import type { ApiKey } from "../src/core/api-key.ts";
 import { digestOf, sha256 } from "../src/core/digest.ts";
-import { RouterError } from "../src/core/errors.ts";
 import { Signal } from "../src/core/signal.ts";
 import { segmentKey, type ControlState } from "../src/core/state.ts";
+import { mayUsePolicy, requirePolicy } from "../src/gateway/authenticate.ts";
 import type { RecordedSignal } from "../src/loop/record-signal.ts";
 import { requires, type Authenticated } from "./auth.ts";
 import { jsonObject, parsed } from "./json-body.ts";
@@ -44,7 +44,7 @@ export const signalRoutes = (verbs: SignalVerbs) =>
     .get("/", requires("read"), (c) => {
       const { policy, segment } = Query.parse(c.req.query());
       const signals = Object.values(verbs.state().signals)
-        .filter((signal) => mayUse(c.var.key, signal.policy))
+        .filter((signal) => mayUsePolicy(c.var.key, signal.policy))
         .filter((signal) => (policy ?? signal.policy) === signal.policy)
         .filter((signal) => (segment ?? signal.segment) === signal.segment)
         .sort((a, b) => b.observedAt - a.observedAt);
@@ -54,17 +54,10 @@ export const signalRoutes = (verbs: SignalVerbs) =>
       const { actor, key } = c.var;
       const body = await jsonObject(c);
       const drafts = "signals" in body ? parsed(Batch, body).signals : [parsed(Draft, body)];
-      const forbidden = drafts.find(({ policy }) => !mayUse(key, policy));
-      if (forbidden !== undefined)
-        throw new RouterError("forbidden", `This key may not send signals for policy '${forbidden.policy}'.`, {
-          param: "policy",
-          reason: "policy_not_allowed",
-        });
+      for (const { policy } of drafts) requirePolicy(key, policy, "policy");
       const signals = drafts.map((draft) => signalOf(draft, { source: sourceOf(key.holder), verbs }));
       return c.json({ signals: await verbs.record({ signals, actor }) });
     });
-
-const mayUse = (key: ApiKey, policy: string): boolean => key.policies.length === 0 || key.policies.includes(policy);
 
 /** A source has at most 64 characters, a holder's name up to 100. */
 function sourceOf({ name }: ApiKey["holder"]): string {

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Actor } from "../src/core/actor.ts";
+import type { ApiKey } from "../src/core/api-key.ts";
 import type { Switchover } from "../src/core/switchover.ts";
+import { mayUsePolicy, requirePolicy } from "../src/gateway/authenticate.ts";
 import { jsonBody, parsed } from "./json-body.ts";
 import { requires, type Authenticated } from "./auth.ts";
 
@@ -21,19 +23,32 @@ const Query = z.object({ all: z.enum(["true", "false"]).default("false") });
 export const switchoverRoutes = (verbs: SwitchoverVerbs) =>
   new Hono<Authenticated>()
     .get("/", requires("read"), (c) =>
-      c.json({ switchovers: verbs.list({ all: parsed(Query, c.req.query()).all === "true" }) }),
+      c.json({
+        switchovers: verbs
+          .list({ all: parsed(Query, c.req.query()).all === "true" })
+          .filter(({ change }) => mayUsePolicy(c.var.key, change.policy)),
+      }),
     )
-    .get("/:id", requires("read"), (c) => c.json(verbs.read(c.req.param("id"))))
+    .get("/:id", requires("read"), (c) => c.json(readable(verbs, c.var.key, c.req.param("id"))))
     .post("/:id/approve", requires("approve"), async (c) => {
+      const { id } = readable(verbs, c.var.key, c.req.param("id"));
       const { digest, reason } = await jsonBody(c, Approval);
-      const id = c.req.param("id");
       return c.json(
         await verbs.approve({ id, digest, actor: c.var.actor, ...(reason === undefined ? {} : { reason }) }),
       );
     })
-    .post("/:id/reject", requires("approve"), async (c) =>
-      c.json(await verbs.reject({ id: c.req.param("id"), actor: c.var.actor, ...(await jsonBody(c, Reason)) })),
-    )
-    .post("/:id/roll-back", requires("operate"), async (c) =>
-      c.json(await verbs.rollBack({ id: c.req.param("id"), actor: c.var.actor, ...(await jsonBody(c, Reason)) })),
-    );
+    .post("/:id/reject", requires("approve"), async (c) => {
+      const { id } = readable(verbs, c.var.key, c.req.param("id"));
+      return c.json(await verbs.reject({ id, actor: c.var.actor, ...(await jsonBody(c, Reason)) }));
+    })
+    .post("/:id/roll-back", requires("operate"), async (c) => {
+      const { id } = readable(verbs, c.var.key, c.req.param("id"));
+      return c.json(await verbs.rollBack({ id, actor: c.var.actor, ...(await jsonBody(c, Reason)) }));
+    });
+
+/** The switchover, when it is of a policy that the key may use. A switchover never changes its policy. */
+function readable({ read }: SwitchoverVerbs, key: ApiKey, id: string): Switchover {
+  const switchover = read(id);
+  requirePolicy(key, switchover.change.policy, "id");
+  return switchover;
+}

@@ -15,7 +15,7 @@ import { recordFeedback } from "./gateway/record-feedback.ts";
 import { servingOf } from "./gateway/serving.ts";
 import { createControlPlane } from "./loop/control-plane.ts";
 import { approveSwitchover, findSwitchover, rejectSwitchover, rollBackSwitchover } from "./loop/decide-switchover.ts";
-import { freeze, unfreeze } from "./loop/freeze.ts";
+import { freeze, listFreezes, unfreeze } from "./loop/freeze.ts";
 import { pollSource } from "./loop/poll-source.ts";
 import { publishPolicies } from "./loop/publish-policy.ts";
 import { readStatus } from "./loop/read-status.ts";
@@ -136,7 +136,7 @@ function readiness({ controlPlane, flags }: { readonly controlPlane: ControlPlan
     ready: Object.keys(state.policies).length > 0,
     revision: state.revision,
     ledger: { seq: state.head.seq, current: controlPlane.isCurrent() },
-    flags: flags.status(),
+    flags: { ready: flags.status().ready },
   };
 }
 
@@ -150,7 +150,7 @@ function controlVerbs(deps: {
   const { controlPlane, ledger } = deps;
   return {
     freezes: {
-      list: () => Object.values(controlPlane.state().freezes),
+      list: () => listFreezes(deps),
       freeze: (input) => freeze(deps, input),
       unfreeze: (input) => unfreeze(deps, input),
     },

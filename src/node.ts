@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { serve } from "@hono/node-server";
 import { Agent, fetch } from "undici";
-import { compose } from "./compose.ts";
+import { compose, type Adapters } from "./compose.ts";
 import { arizeSettingsOf, providersOf, type Config } from "./config.ts";
 import { RouterError } from "./core/errors.ts";
 import { launchdarklyFlags } from "./flags/launchdarkly.ts";
@@ -16,11 +17,12 @@ import { configureSource, type ConfiguredSource } from "./core/signal-source.ts"
 import { providerKinds } from "./providers/index.ts";
 import { arize } from "./sources/arize.ts";
 import { sources } from "./sources/index.ts";
+import { ensureSecretFile } from "./stores/secret-file.ts";
 import { createSqliteCheckpoints } from "./stores/sqlite-checkpoints.ts";
 import { createSqliteExposures } from "./stores/sqlite-exposures.ts";
 import { createSqliteLease } from "./stores/sqlite-lease.ts";
 import { openSqliteLedger } from "./stores/sqlite-ledger.ts";
-import { openDatabase } from "./stores/sqlite.ts";
+import { openDatabase, SERVING } from "./stores/sqlite.ts";
 import { memoryCounters } from "./telemetry/counters.ts";
 
 /** An upstream that sends nothing for this long in the middle of an answer has broken off. */
@@ -55,11 +57,12 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
   const file = join(config.SEGUE_DATA, "ledger.db");
   // Without a ledger there is no key either; a start that is refused leaves nothing behind.
   if (!existsSync(file) && !existsSync(`${file}-wal`)) throw noKeys();
-  const database = openDatabase(file);
+  const database = openDatabase(file, SERVING);
   opened.defer(database.close);
-  const ledger = openSqliteLedger(database);
+  const secrets = readSecrets(config);
+  const ledger = openSqliteLedger(database, { snapshotKeys: secrets });
   opened.defer(ledger.close);
-  const exposureDatabase = openDatabase(join(config.SEGUE_DATA, "exposures.db"), { durability: "relaxed" });
+  const exposureDatabase = openDatabase(join(config.SEGUE_DATA, "exposures.db"), { ...SERVING, kind: "exposures" });
   opened.defer(exposureDatabase.close);
   const exposures = createSqliteExposures(exposureDatabase, { counters, log });
   opened.defer(exposures.close);
@@ -69,10 +72,14 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       : { sdkKey: config.LAUNCHDARKLY_SDK_KEY, log },
   );
   opened.defer(flags.close);
+  const lease = createSqliteLease(database);
+  // A process may get the id of one before it, and in containers most have the same.
+  const instance = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
+  const stopping = new AbortController();
   const segue = await compose(
     {
       ledger,
-      lease: createSqliteLease(database),
+      lease,
       checkpoints: createSqliteCheckpoints(database),
       exposures,
       flags,
@@ -81,18 +88,18 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       random: nodeRandom,
       log,
       counters,
-      secrets: readSecrets(config),
+      secrets,
       knownSources: sources,
       sources: configuredSources(config),
-      fetch: globalThis.fetch,
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      ...patience(stopping.signal),
     },
-    { instance: `${hostname()}:${process.pid}`, bodyBytesMax: config.SEGUE_BODY_BYTES_MAX },
+    { instance, bodyBytesMax: config.SEGUE_BODY_BYTES_MAX },
   );
   let isServing = false;
   // A start that failed has learnt nothing, and must not overwrite what another instance saved.
   opened.defer(() => (isServing ? segue.close() : segue.controlPlane.close()));
   if (Object.keys(segue.controlPlane.state().keys).length === 0) throw noKeys();
+  await warnOfOther(lease, { instance, now: clock.now(), data: config.SEGUE_DATA }, log);
 
   const stops = [
     every(config.SEGUE_TICK_MS, segue.tick, (error) =>
@@ -107,6 +114,8 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
     ),
   ];
   for (const stop of stops) opened.defer(stop);
+  // A source that is being waited for would otherwise hold up the end, for minutes.
+  opened.defer(() => stopping.abort());
   const { SEGUE_HOST: host, SEGUE_PORT: wanted, SEGUE_DRAIN_MS: drainMs } = config;
   const server = await listen(segue.app.fetch, host, wanted);
   opened.defer(() => drain(server, drainMs, log));
@@ -183,14 +192,31 @@ function nodeProviders(config: Config): ReadonlyMap<string, Provider> {
 }
 
 /** The secrets of the environment, else the data directory's own, made on first use. */
-function readSecrets(config: Config): readonly [string, ...string[]] {
-  if (config.SEGUE_SECRET !== undefined) return config.SEGUE_SECRET;
-  const file = join(config.SEGUE_DATA, "secret");
-  if (!existsSync(file)) {
-    mkdirSync(config.SEGUE_DATA, { recursive: true, mode: 0o700 });
-    writeFileSync(file, randomBytes(32).toString("hex"), { mode: 0o600, flag: "wx" });
-  }
-  return [readFileSync(file, "utf8").trim()];
+const readSecrets = (config: Config): readonly [string, ...string[]] =>
+  config.SEGUE_SECRET ?? [ensureSecretFile(join(config.SEGUE_DATA, "secret"))];
+
+/** How sources are asked and waited for, until the server stops. */
+const patience = (stopping: AbortSignal): Pick<Adapters, "fetch" | "sleep"> => ({
+  fetch: (url, init) =>
+    globalThis.fetch(url, { ...init, signal: AbortSignal.any([stopping, ...(init.signal ? [init.signal] : [])]) }),
+  sleep: async (ms) => {
+    await pause(ms, undefined, { signal: stopping });
+  },
+});
+
+/** Two servers on one ledger agree on every change; but feedback goes to one of them only. */
+async function warnOfOther(
+  lease: ReturnType<typeof createSqliteLease>,
+  { instance, now, data }: { readonly instance: string; readonly now: number; readonly data: string },
+  log: Log,
+): Promise<void> {
+  const other = await lease.otherHolder(instance, now);
+  if (other === null) return;
+  log.warn(
+    `another server works on ${data}, or was killed within the last seconds: it acts as long as it lives, and does ` +
+      "not see the feedback that is sent here. Send all feedback to one server, or end the other.",
+    { other, instance },
+  );
 }
 
 /** Runs work again and again, each time after the last has ended. @returns the way to stop, which waits for a run under way */

@@ -69,7 +69,7 @@ async function start(environment: unknown) {
       recordFeedback: () => {
         throw new RouterError(
           "unavailable",
-          "This host keeps no outcomes yet: send feedback to a Node host of the same secret.",
+          "This host keeps no outcomes yet, and a Node host does not know its prediction ids: feedback for these answers cannot be sent anywhere yet.",
           {
             reason: "feedback_not_kept",
           },

@@ -17,7 +17,6 @@ export const serveCommand = ({ config, output }: CommandContext): Command =>
         () => Date.now(),
       );
       const server = await startNode({ ...config(), SEGUE_HOST: host, SEGUE_PORT: portOf(port) }, log);
-      output().result({ url: server.url }, () => `Segue listens on ${server.url} (OpenAI base URL ${server.url}/v1)`);
       const stop = (signal: NodeJS.Signals): void => {
         log.info("stopping", { signal });
         server.close().then(
@@ -30,6 +29,8 @@ export const serveCommand = ({ config, output }: CommandContext): Command =>
       };
       process.once("SIGTERM", stop);
       process.once("SIGINT", stop);
+      // Said last: whoever reads it may send the signal at once.
+      output().result({ url: server.url }, () => `Segue listens on ${server.url} (OpenAI base URL ${server.url}/v1)`);
     });
 
 function portOf(text: string): number {

@@ -50,21 +50,24 @@ export function resolveAttributes(
   return resolved;
 }
 
+/** A value for a message: short, and never walked into, because clients may nest it beyond what the stack holds. */
+export function shownValue(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  return (JSON.stringify(value) ?? "nothing").slice(0, 80);
+}
+
 function parseValue(name: string, spec: AttributeSpec, value: unknown): AttributeValue {
   const parsed = coerce(spec.type, value);
   if (parsed === undefined)
-    throw new RouterError(
-      "invalid_request",
-      `Attribute '${name}' must be a ${spec.type}, got ${JSON.stringify(value)?.slice(0, 80)}.`,
-      {
-        param: name,
-        reason: "invalid_attribute",
-      },
-    );
+    throw new RouterError("invalid_request", `Attribute '${name}' must be a ${spec.type}, got ${shownValue(value)}.`, {
+      param: name,
+      reason: "invalid_attribute",
+    });
   if (spec.values !== undefined && !spec.values.includes(String(parsed)))
     throw new RouterError(
       "invalid_request",
-      `Attribute '${name}' must be one of ${spec.values.join(", ")}, got ${JSON.stringify(parsed).slice(0, 80)}.`,
+      `Attribute '${name}' must be one of ${spec.values.join(", ")}, got ${shownValue(parsed)}.`,
       { param: name, reason: "invalid_attribute" },
     );
   return parsed;

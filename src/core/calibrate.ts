@@ -1,8 +1,9 @@
 import { baselineMean, toleratedAround } from "./baseline.ts";
 import type { Objective, Policy, Segment } from "./policy.ts";
+import { meaningOf } from "./meaning.ts";
 import { signalKey } from "./signal.ts";
 import { rowKey, segmentKey, segmentsOf, type ControlState } from "./state.ts";
-import { adoptAlarm, beginIncumbency, recent, toleratedByBaseline, watch, type Stream } from "./stream.ts";
+import { adoptAlarm, beginIncumbency, newStream, recent, toleratedByBaseline, watch, type Stream } from "./stream.ts";
 import type { Switchover } from "./switchover.ts";
 import { newTrial, type TrialState } from "./trial.ts";
 
@@ -23,23 +24,24 @@ const REST_LABELS_MIN = 200;
 export function calibrateStreams(streams: Record<string, Stream>, state: ControlState, now: number): void {
   for (const { policy } of Object.values(state.policies)) {
     const served = servedBy(streams, state, policy, now);
-    for (const segment of policy.segments) calibrateSegment(streams, state, { policy: policy.policy, segment }, served);
+    for (const segment of policy.segments) calibrateSegment(streams, state, { policy, segment }, served);
   }
 }
 
 function calibrateSegment(
   streams: Record<string, Stream>,
   state: ControlState,
-  { policy, segment }: { readonly policy: string; readonly segment: Segment },
+  { policy, segment }: { readonly policy: Policy; readonly segment: Segment },
   served: Served,
 ): void {
-  const current = state.segments[segmentKey(policy, segment.id)];
+  const current = state.segments[segmentKey(policy.policy, segment.id)];
   if (current === undefined) return;
   const canary = current.open === null ? undefined : state.switchovers[current.open];
-  for (const { variant } of segment.ladder)
-    for (const objective of segment.objectives) {
-      const row = { policy, segment: segment.id, variant, metric: objective.metric };
-      const stream = streams[streamKey(row)];
+  for (const objective of segment.objectives) {
+    const meaning = meaningOf(policy, segment, objective.metric);
+    for (const { variant } of segment.ladder) {
+      const row = { policy: policy.policy, segment: segment.id, variant, metric: objective.metric };
+      const stream = meaningfulStream(streams, row, meaning);
       if (stream === undefined) continue;
       if (variant === current.incumbent) beginIncumbency(stream, current.since);
       else if (canary?.phase.kind === "canary" && variant === canary.change.to)
@@ -53,6 +55,16 @@ function calibrateSegment(
       if (alarm?.status === "degraded" && alarm.observedAt >= stream.since)
         adoptAlarm(stream, objective.against, alarm.id);
     }
+  }
+}
+
+/** The row's stream, begun afresh when its losses mean something else by now: its baseline would be another thing's. */
+function meaningfulStream(streams: Record<string, Stream>, row: Row, meaning: string): Stream | undefined {
+  const stream = streams[streamKey(row)];
+  if (stream === undefined) return undefined;
+  if (stream.meaning === null) stream.meaning = meaning;
+  if (stream.meaning === meaning) return stream;
+  return (streams[streamKey(row)] = { ...newStream(), meaning });
 }
 
 interface Sum {

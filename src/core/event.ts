@@ -46,8 +46,8 @@ export const Event = z.discriminatedUnion("type", [
     type: z.literal("flag.effect-started"),
     ...SegmentRef,
     flag: z.string(),
-    /** The variant that is forced. */
-    variant: z.string(),
+    /** The variant that is forced, where the flag forces one. */
+    variant: z.string().nullable(),
     value: z.string(),
     reason: z.string(),
   }),

@@ -3,8 +3,9 @@ import { assert } from "./errors.ts";
 import type { Event } from "./event.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import { signalKey } from "./signal.ts";
-import { DEFAULT_SEGMENT } from "./policy.ts";
-import { freezeKey, rowKey, segmentKey, segmentsOf, type ControlState, type Former } from "./state.ts";
+import { meaningOf } from "./meaning.ts";
+import { DEFAULT_SEGMENT, type Policy } from "./policy.ts";
+import { flagEffectKey, freezeKey, rowKey, segmentKey, segmentsOf, type ControlState, type Former } from "./state.ts";
 import { isOpen, mayFollow } from "./switchover.ts";
 import { variantDigest } from "./variant-digest.ts";
 
@@ -26,6 +27,7 @@ export function fold(state: ControlState, entries: readonly LedgerEntry[]): Cont
     segments: { ...state.segments },
     switchovers: { ...state.switchovers },
     signals: { ...state.signals },
+    signalActors: { ...state.signalActors },
     signalIds: { ...state.signalIds },
     escalations: { ...state.escalations },
     freezes: { ...state.freezes },
@@ -68,7 +70,12 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
       const signal = { ...event.signal, observedAt: Math.min(event.signal.observedAt, at) };
       const key = signalKey(signal);
       const latest = draft.signals[key];
-      if (latest === undefined || signal.observedAt >= latest.observedAt) draft.signals[key] = signal;
+      // No data says nothing: it takes back neither an alarm nor a recovery.
+      const saysNothing = latest !== undefined && signal.status === "inconclusive";
+      if (latest === undefined || (!saysNothing && signal.observedAt >= latest.observedAt)) {
+        draft.signals[key] = signal;
+        draft.signalActors[key] = actorName(actor);
+      }
       const id = `${signal.source}:${signal.id}`;
       if (draft.signalIds[id] === undefined) known.signalIds += 1;
       draft.signalIds[id] = seq;
@@ -111,11 +118,11 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
       return;
     case "flag.effect-started": {
       const { flag, value, variant } = event;
-      draft.flagEffects[segmentKey(event.policy, event.segment)] = { flag, value, variant, since: at };
+      draft.flagEffects[flagEffectKey(event.policy, event.segment, flag)] = { flag, value, variant, since: at };
       return;
     }
     case "flag.effect-ended":
-      delete draft.flagEffects[segmentKey(event.policy, event.segment)];
+      delete draft.flagEffects[flagEffectKey(event.policy, event.segment, event.flag)];
       return;
     case "key.created":
       draft.keys[event.key.id] = event.key;
@@ -138,6 +145,7 @@ function publish(
   for (const [ref, prompt] of Object.entries(prompts)) draft.prompts[ref] = prompt.digest;
   for (const [id, variant] of Object.entries(policy.variants))
     draft.variants[`${policy.policy}/${id}`] = variantDigest(variant);
+  forgetBaselines(draft, before?.policy, policy);
   const kept = new Set<string>();
   for (const segment of segmentsOf(policy)) {
     const key = segmentKey(policy.policy, segment.id);
@@ -171,6 +179,19 @@ function publish(
       delete draft.segments[key];
       delete draft.escalations[key];
     }
+  }
+}
+
+/** A baseline of a segment or metric that means something else by now says nothing about it. */
+function forgetBaselines(draft: Draft, before: Policy | undefined, after: Policy): void {
+  if (before === undefined) return;
+  const find = (policy: Policy, id: string | undefined) => policy.segments.find((segment) => segment.id === id);
+  for (const key of Object.keys(draft.baselines)) {
+    const [policy, id, , metric = ""] = key.split("/");
+    const [was, becomes] = [find(before, id), find(after, id)];
+    if (policy !== after.policy || was === undefined) continue;
+    if (becomes === undefined || meaningOf(before, was, metric) !== meaningOf(after, becomes, metric))
+      delete draft.baselines[key];
   }
 }
 

@@ -1,6 +1,7 @@
 import { parse, type ASTNode } from "@marcbachmann/cel-js";
 import type { AttributeValue } from "./attributes.ts";
 import type { AttributeSpec } from "./policy.ts";
+import { childrenOf } from "./predicate.ts";
 
 /** Values that stand for all that an attribute can have; `undefined` is a request without it. */
 export type Domain = readonly (AttributeValue | undefined)[];
@@ -102,9 +103,4 @@ function literalOf(node: ASTNode): AttributeValue | null {
   const value = node.args;
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : null;
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
-}
-
-function childrenOf(args: unknown): ASTNode[] {
-  if (Array.isArray(args)) return args.flatMap(childrenOf);
-  return args !== null && typeof args === "object" && "op" in args ? [args as ASTNode] : [];
 }

@@ -72,15 +72,16 @@ function walk(node: ASTNode, refs: Set<string>): PredicateFault | null {
       problem: `${name}() is not allowed, for a pattern can take exponential time: use ==, in, startsWith, endsWith or contains`,
       range: { start: node.start, end: node.end },
     };
-  for (const child of children(node.args)) {
+  for (const child of childrenOf(node.args)) {
     const fault = walk(child, refs);
     if (fault !== null) return fault;
   }
   return null;
 }
 
-function children(args: unknown): ASTNode[] {
-  if (Array.isArray(args)) return args.flatMap(children);
+/** The nodes directly below a node, in order. */
+export function childrenOf(args: unknown): ASTNode[] {
+  if (Array.isArray(args)) return args.flatMap(childrenOf);
   return args !== null && typeof args === "object" && "op" in args ? [args as ASTNode] : [];
 }
 

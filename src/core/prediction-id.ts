@@ -15,28 +15,33 @@ export interface PredictionRef {
   readonly at: number;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const PAYLOAD = 1 + 6 + 4 + 16 + 8 + 6;
 /** 80 bits: forging one id takes 2^79 feedback calls on average. */
 const TAG = 10;
 
 export interface PredictionIds {
-  readonly sign: (ref: PredictionRef) => string;
-  /** Null when the text is not an id that one of the secrets signed. */
-  readonly open: (id: string) => PredictionRef | null;
+  /** @param rowKey `policy/segment/variant` of `ref.row`: it is bound to the id without being in it */
+  readonly sign: (ref: PredictionRef, rowKey: string) => string;
+  /**
+   * Null when the text is not an id that one of the secrets signed for this row. Ledgers number their rows
+   * each by itself, so an id of another ledger is refused unless it names the same row here.
+   * @param rowKeyOf the key of a row's number here, undefined when there is no such row
+   */
+  readonly open: (id: string, rowKeyOf: (row: number) => string | undefined) => PredictionRef | null;
 }
 
 /**
  * Signs and opens prediction ids: version, revision (48 bit), row (32 bit), trace id, span id, time (48 bit),
- * then a truncated HMAC-SHA-256 (RFC 2104 §5), base64url. 68 characters.
+ * then a truncated HMAC-SHA-256 (RFC 2104 §5) of these and the row's key, base64url. 68 characters.
  * @param secrets the first signs, all open, so that a secret can be rotated
  */
 export function predictionIds(secrets: readonly [string, ...string[]]): PredictionIds {
   const macs = secrets.map((secret) => hmac.create(sha256, utf8ToBytes(secret)));
-  const tag = (mac: (typeof macs)[number], payload: Uint8Array): Uint8Array =>
-    mac.clone().update(payload).digest().subarray(0, TAG);
+  const tag = (mac: (typeof macs)[number], payload: Uint8Array, rowKey: string): Uint8Array =>
+    mac.clone().update(payload).update(utf8ToBytes(rowKey)).digest().subarray(0, TAG);
   return {
-    sign: (ref) => {
+    sign: (ref, rowKey) => {
       const bytes = new Uint8Array(PAYLOAD + TAG);
       const view = new DataView(bytes.buffer);
       view.setUint8(0, VERSION);
@@ -46,16 +51,17 @@ export function predictionIds(secrets: readonly [string, ...string[]]): Predicti
       bytes.set(hexToBytes(ref.spanId), 27);
       setUint48(view, 35, ref.at);
       const [signing] = macs;
-      if (signing !== undefined) bytes.set(tag(signing, bytes.subarray(0, PAYLOAD)), PAYLOAD);
+      if (signing !== undefined) bytes.set(tag(signing, bytes.subarray(0, PAYLOAD), rowKey), PAYLOAD);
       return toBase64Url(bytes);
     },
-    open: (id) => {
+    open: (id, rowKeyOf) => {
       const bytes = fromBase64Url(id);
       if (bytes === null || bytes.length !== PAYLOAD + TAG || bytes[0] !== VERSION) return null;
       const payload = bytes.subarray(0, PAYLOAD);
       const given = bytes.subarray(PAYLOAD);
-      if (!macs.some((mac) => isEqual(tag(mac, payload), given))) return null;
       const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const rowKey = rowKeyOf(view.getUint32(7));
+      if (rowKey === undefined || !macs.some((mac) => isEqual(tag(mac, payload, rowKey), given))) return null;
       return {
         revision: getUint48(view, 1),
         row: view.getUint32(7),

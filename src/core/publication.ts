@@ -42,6 +42,8 @@ function reasonToEnd({ change }: Switchover, before: Policy, after: Policy): str
   if (segment === undefined) return `segment '${id}' is no longer in the policy`;
   if (changed(definition(segmentOf(before, id)), definition(segment)))
     return `the definition of segment '${id}' changed`;
+  if (changed(reach(before, id), reach(after, id))) return `who reaches segment '${id}' changed`;
+  if (changed(before.canary, after.canary)) return "how canaries are run changed";
   const variant = [change.from, change.to].find((name) =>
     changed(own(before.variants, name), own(after.variants, name)),
   );
@@ -51,6 +53,20 @@ function reasonToEnd({ change }: Switchover, before: Policy, after: Policy): str
 
 const segmentOf = (policy: Policy, id: string): Segment | undefined =>
   segmentsOf(policy).find((segment) => segment.id === id);
+
+/** What decides who reaches a segment beside its own predicate: the attributes, and the segments that are tried before it. */
+const reach = ({ attributes, segments }: Policy, id: string) => ({
+  attributes: Object.entries(attributes).map(([name, spec]) => [name, { ...spec, description: undefined }]),
+  before: segments
+    .slice(
+      0,
+      Math.max(
+        0,
+        segments.findIndex((segment) => segment.id === id),
+      ),
+    )
+    .map(({ when }) => when),
+});
 
 /** Without what is written for people: correcting a typing error must not end a canary. */
 const definition = (segment: Segment | undefined) =>

@@ -57,7 +57,7 @@ interface Data {
 type Canary = Pick<Switchover, "id" | "change">;
 
 /** Raised whenever what is saved changes its shape or its meaning: a checkpoint of another version is not read. */
-const VERSION = 1;
+const VERSION = 2;
 
 const Saved = z.object({
   version: z.literal(VERSION),

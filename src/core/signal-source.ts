@@ -35,7 +35,7 @@ export interface SourceReading {
 }
 
 /** The part of the state that tells what a signal can be about. */
-export type SignalTargets = Pick<ControlState, "policies" | "segments">;
+export type SignalTargets = Pick<ControlState, "policies" | "segments" | "switchovers">;
 
 /**
  * A place that signals come from, as pure descriptions: a verb makes the requests. The webhook is a

@@ -17,8 +17,12 @@ export const SignalEvidence = z.strictObject({
   threshold: z.number().optional(),
   /** Which kind of objective was missed. */
   against: z.enum(["bound", "baseline", "rest"]).optional(),
-  /** Where a person can look: a monitor's page. */
-  url: z.string().optional(),
+  /** Where a person can look: a monitor's page. People follow it from the console and from messages, so it is a web address. */
+  url: z
+    .string()
+    .max(2000)
+    .regex(/^https?:\/\/[^\s\p{C}]+$/iu, "must be an http or https address")
+    .optional(),
   note: z.string().max(2000).optional(),
 });
 export type SignalEvidence = z.infer<typeof SignalEvidence>;

@@ -60,7 +60,8 @@ export interface Freeze {
 export interface FlagEffect {
   readonly flag: string;
   readonly value: string;
-  readonly variant: string;
+  /** The variant that is forced; null for a flag that changes how the loop acts, not what is served. */
+  readonly variant: string | null;
   readonly since: number;
 }
 
@@ -86,10 +87,13 @@ export interface ControlState {
   readonly switchovers: Readonly<Record<string, Switchover>>;
   /** The latest signal by `signalKey`. */
   readonly signals: Readonly<Record<string, Signal>>;
+  /** Who recorded each of them, as `actorName` says it. */
+  readonly signalActors: Readonly<Record<string, string>>;
   /** `source:id` of recent signals: a delivery is recorded once. */
   readonly signalIds: Readonly<Record<string, number>>;
   readonly escalations: Readonly<Record<string, Escalation>>;
   readonly freezes: Readonly<Record<string, Freeze>>;
+  /** By `flagEffectKey`. */
   readonly flagEffects: Readonly<Record<string, FlagEffect>>;
   /** By `policy/segment/variant/metric`. */
   readonly baselines: Readonly<Record<string, Baseline>>;
@@ -106,6 +110,7 @@ export const emptyState: ControlState = {
   segments: {},
   switchovers: {},
   signals: {},
+  signalActors: {},
   signalIds: {},
   escalations: {},
   freezes: {},
@@ -116,6 +121,11 @@ export const emptyState: ControlState = {
 
 export const segmentKey = (policy: string, segment: string): string => `${policy}/${segment}`;
 export const rowKey = (policy: string, segment: string, variant: string): string => `${policy}/${segment}/${variant}`;
+/** The flag that forces what is served; the others change what the loop may do. */
+export const FALLBACK_FLAG = "segue-fallback";
+/** A forced variant is found under its segment, the effects of other flags beside it. */
+export const flagEffectKey = (policy: string, segment: string, flag: string): string =>
+  flag === FALLBACK_FLAG ? segmentKey(policy, segment) : `${segmentKey(policy, segment)}#${flag}`;
 export const freezeKey = (scope: FreezeScope): string => `${scope.policy ?? "*"}/${scope.segment ?? "*"}`;
 
 /** The policy's segments and, last, the implicit one of requests that none of them matched. */

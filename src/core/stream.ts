@@ -31,6 +31,8 @@ export interface Stream {
   readonly minutes: [number, number, number][];
   /** The incumbency that the detectors speak of, epoch milliseconds. */
   since: number;
+  /** What its losses mean (`meaningOf`); null until the first calibration. */
+  meaning: string | null;
 }
 
 const MINUTES_KEPT = 60;
@@ -42,6 +44,7 @@ export const newStream = (): Stream => ({
   watches: {},
   minutes: [],
   since: 0,
+  meaning: null,
 });
 
 /** Takes in one loss that was served at `at`. */

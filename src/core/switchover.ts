@@ -45,6 +45,8 @@ export const Change = z.strictObject({
   basedOn: z.int().nonnegative(),
   /** What was known of `from` when the move was planned. */
   evidence: SignalEvidence,
+  /** Who recorded the signal that it rests on, as `actorName` says it; absent when only the wait was over. */
+  raisedBy: z.string().optional(),
 });
 export type Change = z.infer<typeof Change>;
 

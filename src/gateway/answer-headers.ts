@@ -25,6 +25,9 @@ const DROPPED = new Set([
   "clear-site-data",
   "nel",
   "report-to",
+  // They name the account that Segue has with the upstream.
+  "openai-organization",
+  "openai-project",
 ]);
 
 /** The upstream's headers that its client may see. */
@@ -50,8 +53,11 @@ export function decisionHeaders({ segment, variant, reason, revision }: Decision
   });
 }
 
-/** The client's headers that go upstream. Everything else, its key above all, ends here. */
-const FORWARDED = ["openai-beta", "x-client-request-id", "idempotency-key", "user-agent"] as const;
+/**
+ * The client's headers that go upstream. Everything else, its key above all, ends here. Its idempotency key
+ * would stand for different bodies upstream, one per target, and for those of other clients too.
+ */
+const FORWARDED = ["openai-beta", "x-client-request-id", "user-agent"] as const;
 
 export function upstreamHeaders(client: Headers, traceparent: string | null): Record<string, string> {
   const headers: Record<string, string> = {};

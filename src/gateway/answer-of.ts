@@ -2,11 +2,12 @@ import { RouterError } from "../core/errors.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { blameOf, CLIENT_LEFT, type Ending } from "./answer-recorder.ts";
 import type { UpstreamAnswer } from "./ask-upstream.ts";
+import type { ClientHold } from "./client-hold.ts";
 import type { ClientPresence } from "./client-presence.ts";
 import { openaiError, statusOf } from "./openai-error.ts";
 import { tapBytes } from "./tap-bytes.ts";
 import { tapEvents, type StreamEnd } from "./tap-events.ts";
-import { readableError } from "./upstream-error.ts";
+import { readableError, saidBy } from "./upstream-error.ts";
 
 /** What to send to the client; a failure carries the headers of the decision too. */
 export type Answer =
@@ -24,6 +25,7 @@ interface AnswerContext {
   /** Called once when the answer has ended, which for a stream is later. */
   readonly end: (ending: Ending) => void;
   readonly client: ClientPresence;
+  readonly hold: ClientHold;
 }
 
 /** Turns what the upstream said, or did not say, into what the client gets. */
@@ -39,6 +41,8 @@ export function answerOf(result: UpstreamAnswer | RouterError, context: AnswerCo
   if (!(result instanceof RouterError)) {
     const refused = ourFault(result);
     if (refused === null) return passedOn(result, context);
+    // It stays so until somebody changes the settings.
+    headers.set("x-should-retry", "false");
     return answerOf(refused, context);
   }
   client.forget();
@@ -47,8 +51,16 @@ export function answerOf(result: UpstreamAnswer | RouterError, context: AnswerCo
   return failed(headers, result);
 }
 
-/** An upstream that refuses our key says nothing about the client's. */
-function ourFault({ target, status }: UpstreamAnswer): RouterError | null {
+/** An upstream that refuses our key or our model's name says nothing about the client's. */
+function ourFault({ target, status, body }: UpstreamAnswer): RouterError | null {
+  if (status === 404 || status === 410) {
+    const said = body instanceof Uint8Array ? saidBy(body) : "";
+    return new RouterError(
+      "upstream_unavailable",
+      `Provider '${target.provider}' answered ${status} for its model '${target.model}'${said === "" ? "." : `: ${said}`}`,
+      { reason: "upstream_model_not_found" },
+    );
+  }
   if (status !== 401 && status !== 403) return null;
   return new RouterError(
     "upstream_unavailable",
@@ -57,16 +69,19 @@ function ourFault({ target, status }: UpstreamAnswer): RouterError | null {
   );
 }
 
-function passedOn(result: UpstreamAnswer, { headers: decided, end, client }: AnswerContext): Answer {
+function passedOn(result: UpstreamAnswer, { headers: decided, end, client, hold }: AnswerContext): Answer {
   const { status, target } = result;
   const headers = answerHeaders(result.headers);
   for (const [name, value] of decided) headers.set(name, value);
   const ending: Ending = { status, error: status < 400 ? null : `upstream_status_${status}`, blame: blameOf(status) };
-  if (result.isEventStream) return streamed(result, headers, { end, client });
+  if (result.isEventStream) return streamed(result, headers, { end, client, hold });
   if (!(result.body instanceof Uint8Array)) {
-    const tap = tapBytes(result.body, (how) => {
-      client.forget();
-      end(how === "complete" ? ending : endingOf(how));
+    const tap = tapBytes(result.body, {
+      hold,
+      onEnd: (how) => {
+        client.forget();
+        end(how === "complete" ? ending : endingOf(how));
+      },
     });
     client.onLeave(tap.leave);
     return { kind: "answer", status, headers, body: tap.stream };
@@ -82,12 +97,13 @@ function passedOn(result: UpstreamAnswer, { headers: decided, end, client }: Ans
 function streamed(
   { status, body, target }: UpstreamAnswer,
   headers: Headers,
-  { end, client }: Pick<AnswerContext, "end" | "client">,
+  { end, client, hold }: Omit<AnswerContext, "headers">,
 ): Answer {
   if (body instanceof Uint8Array) return { kind: "answer", status, headers, body };
   headers.set("cache-control", "no-cache");
   headers.set("x-accel-buffering", "no");
   const tap = tapEvents(body, {
+    hold,
     cut: cutEvent(target.provider),
     onEnd: (how) => {
       client.forget();

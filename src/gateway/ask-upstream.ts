@@ -1,7 +1,8 @@
 import { RouterError } from "../core/errors.ts";
 import type { Target } from "../core/policy.ts";
 import type { Provider, ProviderRequest } from "../ports.ts";
-import { readBounded, type Body } from "./read-bounded.ts";
+import { blameOf } from "./answer-recorder.ts";
+import { readBounded, resumed, type Body } from "./read-bounded.ts";
 
 /** An upstream's answer: read whole, except for event streams and bodies beyond the limit. */
 export interface UpstreamAnswer {
@@ -21,7 +22,7 @@ export interface Asked {
 /** Longer bodies stream through: beyond this a whole copy costs more than an honest error is worth. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
 
-const isRetryable = (status: number): boolean => status === 408 || status === 429 || status >= 500;
+const isRetryable = (status: number): boolean => blameOf(status) === "service";
 
 /**
  * Asks the targets in order until one answers, which is before anything was sent to the client.
@@ -64,7 +65,10 @@ async function attempt(
       );
     }
     const isEventStream = status < 300 && (headers.get("content-type") ?? "").startsWith("text/event-stream");
-    if (isEventStream && body !== null) return { target, status, headers, body, isEventStream };
+    if (isEventStream) {
+      const begun = await beginning(target, body);
+      return begun instanceof RouterError ? begun : { target, status, headers, body: begun, isEventStream };
+    }
     if (!isLast && isRetryable(status)) {
       discard(body);
       return { target, status, headers, body: new Uint8Array(0), isEventStream: false };
@@ -81,6 +85,26 @@ async function attempt(
   } catch (error) {
     if (error instanceof RouterError) return error;
     throw error;
+  }
+}
+
+/** Waits for the first byte: a stream without one is no answer, and the next target may give one. */
+async function beginning(
+  target: Target,
+  body: ReadableStream<Uint8Array> | null,
+): Promise<ReadableStream<Uint8Array> | RouterError> {
+  const none = (cause?: unknown): RouterError =>
+    unavailable(`Provider '${target.provider}' ended its answer before the first byte.`, "upstream_cut", cause);
+  if (body === null) return none();
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return none();
+      if (value.length > 0) return resumed([value], reader);
+    }
+  } catch (cause) {
+    return none(cause);
   }
 }
 

@@ -64,6 +64,16 @@ export function requirePolicy(key: ApiKey, policy: string, param: string): void 
   );
 }
 
+/** Throws `RouterError` `forbidden` when the key is limited to some policies: `what` concerns them all. */
+export function requireEveryPolicy(key: ApiKey, what: string, param?: string): void {
+  if (key.policies.length === 0) return;
+  throw new RouterError(
+    "forbidden",
+    `API key '${key.id}' may use only ${key.policies.join(", ")}, but ${what} concerns every policy: use a key without that limit.`,
+    { ...(param === undefined ? {} : { param }), reason: "policy_not_allowed" },
+  );
+}
+
 /** Whom the audit log names for what this key does. */
 export const actorOf = ({ id, holder }: ApiKey): Actor =>
   holder.kind === "person" ? { kind: "user", id: holder.name, keyId: id } : { kind: "key", id };

@@ -1,5 +1,7 @@
+import { shownValue } from "../core/attributes.ts";
 import { RouterError } from "../core/errors.ts";
 import type { AttributeSpec } from "../core/policy.ts";
+import { isNestedDeeper, NESTING_MAX } from "./nesting.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -25,10 +27,10 @@ export function clientAttributes(
   if (declared.length === 0) return { client: stated, metadata };
   const fromMetadata = Object.fromEntries(declared.map((name) => [name, metadata[name]]));
   for (const [name, value] of Object.entries(fromMetadata)) {
-    if (!Object.hasOwn(stated, name) || printed(stated[name]) === printed(value)) continue;
+    if (!Object.hasOwn(stated, name) || agree(stated[name], value)) continue;
     throw new RouterError(
       "invalid_request",
-      `Attribute '${name}' has two values: ${shown(stated[name])} in x-segue-attributes and ${shown(value)} in metadata. Send one.`,
+      `Attribute '${name}' has two values: ${shownValue(stated[name])} in x-segue-attributes and ${shownValue(value)} in metadata. Send one.`,
       { param: `metadata.${name}`, reason: "contradictory_attribute" },
     );
   }
@@ -44,6 +46,7 @@ export function parseAttributesHeader(header: string | null): Members {
   if (header === null) return {};
   // Header bytes beyond ASCII reach hosts in different encodings, and a garbled value would land in another segment.
   if (!/^[\t\x20-\x7e]*$/.test(header)) throw refuse("must be ASCII: write other characters as \\uXXXX");
+  if (isNestedDeeper(header, NESTING_MAX)) throw refuse(`is nested deeper than ${NESTING_MAX} levels`);
   let value: unknown;
   try {
     value = JSON.parse(header);
@@ -62,5 +65,8 @@ const refuse = (problem: string, cause?: unknown): RouterError =>
   });
 
 /** `metadata` carries strings only, so `"5"` there and `5` in the header agree. */
-const printed = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
-const shown = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 80);
+function agree(a: unknown, b: unknown): boolean {
+  // No attribute is an object or array, so that they need no comparing.
+  if ([a, b].some((value) => typeof value === "object" && value !== null)) return false;
+  return String(a) === String(b);
+}

@@ -2,12 +2,14 @@ import { z } from "zod";
 import type { ApiKey } from "../core/api-key.ts";
 import type { PredictionIds } from "../core/prediction-id.ts";
 import { withPrompt } from "../core/prompt.ts";
+import { rowKey } from "../core/state.ts";
 import type { Clock, Exposures, Log, Provider, Random } from "../ports.ts";
 import { decisionHeaders, upstreamHeaders } from "./answer-headers.ts";
 import { answerOf, type Answer } from "./answer-of.ts";
 import { answerRecorder } from "./answer-recorder.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { parseAttributesHeader } from "./client-attributes.ts";
+import { clientHold } from "./client-hold.ts";
 import { clientPresence } from "./client-presence.ts";
 import { decideRequest, unitOf, type DecideDeps, type RequestDecision } from "./decide-request.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -62,8 +64,12 @@ export async function complete(deps: CompleteDeps, input: CompleteInput): Promis
   const { decision, attributes } = chosen;
   const at = deps.clock.now();
   const { revision, row } = decision;
-  const predictionId = deps.predictionIds.sign({ revision, row, traceId: trace.traceId, spanId: trace.spanId, at });
-  const served = { predictionId, at, receivedAt, policy: chosen.policy.policy, decision, attributes, unit, key };
+  const predictionId = deps.predictionIds.sign(
+    { revision, row, traceId: trace.traceId, spanId: trace.spanId, at },
+    rowKey(decision.policy, decision.segment, decision.variant.id),
+  );
+  const hold = clientHold(deps.clock);
+  const served = { predictionId, at, receivedAt, policy: chosen.policy.policy, decision, attributes, unit, key, hold };
   const end = answerRecorder(deps, served);
   const headers = decisionHeaders(decision, predictionId);
   const client = clientPresence(input.signal);
@@ -77,7 +83,7 @@ export async function complete(deps: CompleteDeps, input: CompleteInput): Promis
     });
     // Clients retry by themselves: three tries of theirs times every target of ours would be a storm.
     if (tried > 1) headers.set("x-should-retry", "false");
-    return answerOf(result, { headers, end, client });
+    return answerOf(result, { headers, end, client, hold });
   } catch (error) {
     client.forget();
     end({ status: 500, error: "internal_error", blame: "service" });

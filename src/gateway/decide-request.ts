@@ -1,5 +1,5 @@
 import type { ApiKey } from "../core/api-key.ts";
-import { resolveAttributes, type Attributes } from "../core/attributes.ts";
+import { isTrustedAs, resolveAttributes, type Attributes } from "../core/attributes.ts";
 import { decide, type Decision } from "../core/decision.ts";
 import type { AttributeSpec } from "../core/policy.ts";
 import type { CompiledPolicy, PolicyTable } from "../core/table.ts";
@@ -24,7 +24,7 @@ export interface DecideInput {
   /** Who stays on one side of a canary, or null when the request names nobody. */
   readonly unit: string | null;
   readonly traceId: string;
-  /** Asks "what if": attributes count whoever states them. Nothing may be served by the answer. */
+  /** Asks "what if": stated attributes count whoever states them, over the key's own. Nothing may be served by the answer. */
   readonly isHypothetical?: boolean;
 }
 
@@ -47,7 +47,10 @@ export function decideRequest({ serving, flags }: DecideDeps, input: DecideInput
   const policy = policyOf(table, input.model, input.key);
   const specs = input.isHypothetical === true ? trustingAll(policy.policy.attributes) : policy.policy.attributes;
   const { client, metadata } = clientAttributes(specs, input.stated, input.metadata);
-  const key = input.isHypothetical === true ? {} : input.key.attributes;
+  const key =
+    input.isHypothetical === true
+      ? unstated(policy.policy.attributes, input.key.attributes, client)
+      : input.key.attributes;
   const attributes = resolveAttributes(specs, { client, key });
   const decision = decide(policy, {
     revision: table.revision,
@@ -65,8 +68,19 @@ export function unitOf(...candidates: readonly unknown[]): string | null {
   return typeof unit === "string" ? unit.slice(0, UNIT_LENGTH_MAX) : null;
 }
 
-const trustingAll = (specs: Readonly<Record<string, AttributeSpec>>): Readonly<Record<string, AttributeSpec>> =>
+type Specs = Readonly<Record<string, AttributeSpec>>;
+
+const trustingAll = (specs: Specs): Specs =>
   Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, { ...spec, trust: "client" as const }]));
+
+/** What a completion with the key would take from it, but for what the query states otherwise. */
+const unstated = (specs: Specs, key: Attributes, stated: Readonly<Record<string, unknown>>): Attributes =>
+  Object.fromEntries(
+    Object.entries(key).filter(([name]) => {
+      const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
+      return spec !== undefined && isTrustedAs("key", spec.trust) && !Object.hasOwn(stated, name);
+    }),
+  );
 
 function policyOf(table: PolicyTable, model: string, key: ApiKey): CompiledPolicy {
   const policy = table.policies.get(model);

@@ -8,7 +8,13 @@ import { traceContext } from "./trace-context.ts";
 export const DecisionQuery = z.strictObject({
   /** The policy. */
   model: z.string().min(1),
-  attributes: z.record(z.string(), z.unknown()).optional(),
+  // A record of zod's drops `__proto__` in silence; here it is an unknown attribute like any other.
+  attributes: z
+    .custom<Readonly<Record<string, unknown>>>(
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+      "Invalid input: expected an object",
+    )
+    .optional(),
   session: z.string().optional(),
   user: z.string().optional(),
 });

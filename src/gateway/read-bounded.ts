@@ -27,7 +27,8 @@ export function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<
   return whole;
 }
 
-function resumed(
+/** A stream of the chunks that were read already, then of what the reader still has. */
+export function resumed(
   chunks: readonly Uint8Array[],
   reader: ReadableStreamDefaultReader<Uint8Array>,
 ): ReadableStream<Uint8Array> {

@@ -15,6 +15,7 @@ export const Feedback = z.strictObject({
   score: z.number().min(0).max(1).optional(),
   /** Stands for a score by the metric's `labels`. */
   label: z.string().optional(),
+  /** Read, but not kept yet: the receipt then says so. */
   comment: z.string().max(10_000).optional(),
 });
 export type Feedback = z.infer<typeof Feedback>;
@@ -25,13 +26,16 @@ export interface FeedbackReceipt {
   readonly policy: string;
   readonly segment: string;
   readonly variant: string;
+  /** Present when a comment was sent: comments have no place to be kept in yet. */
+  readonly comment?: "not_kept";
 }
 
 type FeedbackMetric = Extract<MetricSpec, { from: "feedback" }>;
 
 /**
  * Records what somebody thought of an answer. The prediction id says which row it belongs to.
- * @throws RouterError `invalid_request` (an id that we did not sign, an unknown metric or label), `forbidden`, `not_found`
+ * A comment is not kept, which the receipt says.
+ * @throws RouterError `invalid_request` (an id that was not signed here, an unknown metric or label), `forbidden`, `not_found`
  */
 export function recordFeedback(
   deps: {
@@ -42,7 +46,7 @@ export function recordFeedback(
   { key, feedback }: { readonly key: ApiKey; readonly feedback: Feedback },
 ): FeedbackReceipt {
   const state = deps.controlPlane.state();
-  const ref = deps.predictionIds.open(feedback.prediction_id);
+  const ref = deps.predictionIds.open(feedback.prediction_id, (number) => state.rows[number]);
   const row = ref === null ? null : rowOf(state, ref);
   if (ref === null || row === null)
     throw new RouterError(
@@ -61,7 +65,8 @@ export function recordFeedback(
   const score = scoreOf(feedback, metric);
   const loss = metric.better === "higher" ? 1 - score : score;
   const outcome = { ...row, metric: feedback.name, loss, at: ref.at, predictionId: feedback.prediction_id };
-  return { recorded: deps.outcomes.observe(outcome), ...row };
+  const recorded = deps.outcomes.observe(outcome);
+  return { recorded, ...row, ...(feedback.comment === undefined ? {} : { comment: "not_kept" }) };
 }
 
 function rowOf(state: ControlState, ref: PredictionRef): { policy: string; segment: string; variant: string } | null {

@@ -1,9 +1,16 @@
+import type { ClientHold } from "./client-hold.ts";
 import type { StreamEnd, Tap } from "./tap-events.ts";
 
 /** Passes any body on and tells how it ended. A cut errors the stream: nothing can be added to a body of an unknown kind. */
 export function tapBytes(
   source: ReadableStream<Uint8Array>,
-  onEnd: (end: Extract<StreamEnd, "complete" | "cut" | "left">) => void,
+  {
+    hold,
+    onEnd,
+  }: {
+    readonly hold: ClientHold;
+    readonly onEnd: (end: Extract<StreamEnd, "complete" | "cut" | "left">) => void;
+  },
 ): Tap {
   const reader = source.getReader();
   let ended = false;
@@ -21,10 +28,14 @@ export function tapBytes(
   const stream = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
+        hold.end();
         try {
           const { done, value } = await reader.read();
           if (ended) return;
-          if (!done) return controller.enqueue(value);
+          if (!done) {
+            hold.begin();
+            return controller.enqueue(value);
+          }
           end("complete");
           controller.close();
         } catch (error) {

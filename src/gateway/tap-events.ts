@@ -1,4 +1,5 @@
-import { beginsWithError, holdsDone, lastEvent, wholeEvents } from "./event-stream-bytes.ts";
+import type { ClientHold } from "./client-hold.ts";
+import { holdsDone, holdsError, wholeEvents } from "./event-stream-bytes.ts";
 
 /** `complete`: ended with `[DONE]` · `failed`: the upstream reported an error itself · `cut`: it broke off · `left`: the client did. */
 export type StreamEnd = "complete" | "failed" | "cut" | "left";
@@ -21,12 +22,15 @@ const EMPTY = new Uint8Array(0);
  */
 export function tapEvents(
   source: ReadableStream<Uint8Array>,
-  { cut, onEnd }: { readonly cut: Uint8Array; readonly onEnd: (end: StreamEnd) => void },
+  {
+    cut,
+    hold,
+    onEnd,
+  }: { readonly cut: Uint8Array; readonly hold: ClientHold; readonly onEnd: (end: StreamEnd) => void },
 ): Tap {
   const reader = source.getReader();
   const seen = { done: false, error: false };
   let held: Uint8Array = EMPTY;
-  let forwarded: Uint8Array = EMPTY;
   let midEvent = false;
   let ended = false;
 
@@ -38,8 +42,7 @@ export function tapEvents(
   };
   const forward = (controller: ReadableStreamDefaultController<Uint8Array>, bytes: Uint8Array): void => {
     seen.done ||= holdsDone(bytes, midEvent);
-    seen.error ||= !midEvent && beginsWithError(bytes);
-    forwarded = bytes;
+    seen.error ||= holdsError(bytes, midEvent);
     controller.enqueue(bytes);
   };
   /** @returns whether anything was forwarded: a pull that forwards nothing is not repeated by the stream */
@@ -58,7 +61,6 @@ export function tapEvents(
     return true;
   };
   const finish = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    seen.error ||= !midEvent && beginsWithError(lastEvent(forwarded));
     if (held.length > 0 && holdsDone(held, midEvent)) forward(controller, held);
     if (!seen.done && !seen.error) {
       if (midEvent) controller.enqueue(BLANK_LINE);
@@ -78,12 +80,13 @@ export function tapEvents(
     stream: new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
+          hold.end();
           for (;;) {
             // A connection that breaks and one that ends are the same here: what counts is whether `[DONE]` came.
             const { value } = await reader.read().catch(() => ({ value: undefined }));
             if (ended) return;
             if (value === undefined) return finish(controller);
-            if (take(controller, value)) return;
+            if (take(controller, value)) return hold.begin();
           }
         },
         cancel: leave,

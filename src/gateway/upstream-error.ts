@@ -2,6 +2,7 @@ import { z } from "zod";
 import { openaiError, openaiErrorType } from "./openai-error.ts";
 
 const OpenaiShape = z.object({ error: z.object({ message: z.string() }) });
+const OpenaiSentence = OpenaiShape.transform(({ error }) => error.message);
 
 /** Where other APIs put the sentence that OpenAI puts in `error.message`: Ollama, then FastAPI and others. */
 const OtherShape = z.union([
@@ -18,12 +19,17 @@ export function readableError(
   status: number,
   body: Uint8Array<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> {
-  const text = new TextDecoder().decode(body);
-  const value = parsed(text);
-  if (OpenaiShape.safeParse(value).success) return body;
-  const said = OtherShape.safeParse(value).data ?? text.trim();
-  const message = `Provider '${provider}' answered with status ${status}${said === "" ? "." : `: ${said.slice(0, MESSAGE_LENGTH_MAX)}`}`;
+  if (OpenaiShape.safeParse(parsed(new TextDecoder().decode(body))).success) return body;
+  const said = saidBy(body);
+  const message = `Provider '${provider}' answered with status ${status}${said === "" ? "." : `: ${said}`}`;
   return new TextEncoder().encode(JSON.stringify(openaiError(openaiErrorType(status), "upstream_error", message)));
+}
+
+/** The sentence in an upstream's error, else its text; the beginning when it is long. */
+export function saidBy(body: Uint8Array): string {
+  const text = new TextDecoder().decode(body);
+  const said = z.union([OpenaiSentence, OtherShape]).safeParse(parsed(text)).data ?? text.trim();
+  return said.slice(0, MESSAGE_LENGTH_MAX);
 }
 
 function parsed(text: string): unknown {

@@ -8,7 +8,8 @@ type Deps = { readonly controlPlane: Pick<ControlPlane, "commit"> };
 
 /** The switchover, or `not_found` with what to do. */
 export function findSwitchover(state: ControlState, id: string): Switchover {
-  const switchover = state.switchovers[id];
+  // A name such as 'constructor' must not find what every object inherits.
+  const switchover = Object.hasOwn(state.switchovers, id) ? state.switchovers[id] : undefined;
   if (switchover === undefined)
     throw new RouterError("not_found", `There is no switchover '${id}'. List them with 'segue switchovers'.`, {
       param: "id",
@@ -38,6 +39,12 @@ export async function approveSwitchover(
       throw new RouterError("forbidden", `${actorName(actor)} proposed '${id}', so somebody else has to approve it.`, {
         reason: "self_approval",
       });
+    if (switchover.change.raisedBy === actorName(actor))
+      throw new RouterError(
+        "forbidden",
+        `${actorName(actor)} recorded the signal that '${id}' rests on, so somebody else has to approve it.`,
+        { reason: "self_approval" },
+      );
     if (digest !== switchover.digest)
       throw new RouterError(
         "conflict",

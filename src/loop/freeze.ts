@@ -2,12 +2,21 @@ import type { Actor } from "../core/actor.ts";
 import { RouterError } from "../core/errors.ts";
 import type { FreezeScope } from "../core/event.ts";
 import { freezeKey, segmentKey, type ControlState, type Freeze } from "../core/state.ts";
-import type { ControlPlane } from "../ports.ts";
+import type { Clock, ControlPlane } from "../ports.ts";
 
 /** A year; longer is until it is lifted. */
 const SECONDS_MAX = 31_536_000;
 
 type Deps = { readonly controlPlane: Pick<ControlPlane, "commit"> };
+
+/** What is frozen now: a freeze stays in the state after its end, until another replaces it. */
+export const listFreezes = ({
+  controlPlane,
+  clock,
+}: {
+  readonly controlPlane: Pick<ControlPlane, "state">;
+  readonly clock: Clock;
+}): readonly Freeze[] => inForce(controlPlane.state(), clock.now());
 
 /**
  * Stops the loop from moving anything forward within the scope; moving back still happens.
@@ -48,10 +57,11 @@ export async function unfreeze(
 ): Promise<{ readonly lifted: Freeze }> {
   const { scope, reason, actor } = input;
   let lifted: Freeze | undefined;
-  await controlPlane.commit(actor, (state) => {
-    lifted = state.freezes[freezeKey(scope)];
+  await controlPlane.commit(actor, (state, now) => {
+    const current = inForce(state, now);
+    lifted = current.find((one) => freezeKey(one.scope) === freezeKey(scope));
     if (lifted === undefined) {
-      const known = Object.keys(state.freezes).join(", ") || "none";
+      const known = current.map((one) => freezeKey(one.scope)).join(", ") || "none";
       throw new RouterError("not_found", `Nothing is frozen at ${freezeKey(scope)}; frozen: ${known}.`, {
         reason: "not_frozen",
       });
@@ -62,12 +72,15 @@ export async function unfreeze(
   return { lifted };
 }
 
+const inForce = ({ freezes }: ControlState, now: number): readonly Freeze[] =>
+  Object.values(freezes).filter(({ until }) => until === null || now < until);
+
 function checkScope(state: ControlState, { policy, segment }: FreezeScope): void {
   if (segment !== undefined && policy === undefined)
     throw new RouterError("invalid_request", "A segment is frozen within a policy: name the policy too.", {
       param: "policy",
     });
-  if (policy !== undefined && state.policies[policy] === undefined)
+  if (policy !== undefined && !Object.hasOwn(state.policies, policy))
     throw new RouterError(
       "not_found",
       `There is no policy '${policy}'; published: ${Object.keys(state.policies).join(", ") || "none"}.`,
@@ -76,7 +89,7 @@ function checkScope(state: ControlState, { policy, segment }: FreezeScope): void
         reason: "policy_not_found",
       },
     );
-  if (policy !== undefined && segment !== undefined && state.segments[segmentKey(policy, segment)] === undefined)
+  if (policy !== undefined && segment !== undefined && !Object.hasOwn(state.segments, segmentKey(policy, segment)))
     throw new RouterError("not_found", `Policy '${policy}' has no segment '${segment}'.`, {
       param: "segment",
       reason: "segment_not_found",

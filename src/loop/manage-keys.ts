@@ -41,7 +41,7 @@ export async function createKey(
   let key: ApiKey | undefined;
   await controlPlane.commit(actor, (state, now) => {
     for (const policy of policies)
-      if (state.policies[policy] === undefined)
+      if (!Object.hasOwn(state.policies, policy))
         throw new RouterError(
           "not_found",
           `There is no policy '${policy}'; published: ${Object.keys(state.policies).join(", ") || "none"}.`,
@@ -72,7 +72,7 @@ export async function revokeKey(
   input: { readonly id: string; readonly reason: string; readonly actor: Actor },
 ): Promise<void> {
   await controlPlane.commit(input.actor, (state) => {
-    if (state.keys[input.id] === undefined)
+    if (!Object.hasOwn(state.keys, input.id))
       throw new RouterError("not_found", `There is no key '${input.id}'. List them with 'segue keys list'.`, {
         param: "id",
         reason: "key_not_found",

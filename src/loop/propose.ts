@@ -2,7 +2,7 @@ import type { Event } from "../core/event.ts";
 import { mayBegin } from "../core/guard.ts";
 import { nextRung } from "../core/ladder.ts";
 import type { Segment, Step } from "../core/policy.ts";
-import type { Signal, SignalEvidence } from "../core/signal.ts";
+import { signalKey, type Signal, type SignalEvidence } from "../core/signal.ts";
 import { segmentKey } from "../core/state.ts";
 import { changeDigest, type Change, type Switchover } from "../core/switchover.ts";
 import type { LoopContext, Subject } from "./subject.ts";
@@ -62,6 +62,7 @@ export function proposeMove(subject: Subject, alarm: Signal, context: LoopContex
       metric: alarm.metric,
       steps,
       evidence,
+      ...raisedBy(subject, alarm),
     },
     context,
     seq,
@@ -74,7 +75,7 @@ export function proposeReturn(subject: Subject, context: LoopContext, seq: numbe
   const { former, endedAt } = current;
   if (former === null || endedAt === null || held) return [];
   if (!segment.ladder.some(({ variant }) => variant === former.variant)) return [];
-  const recovered = signals.some(
+  const recovered = signals.find(
     ({ variant, status, observedAt }) => variant === former.variant && status === "recovered" && observedAt >= endedAt,
   );
   // Only a probe can tell in auto mode; where a person decides, it takes someone who says that it recovered.
@@ -83,22 +84,28 @@ export function proposeReturn(subject: Subject, context: LoopContext, seq: numbe
     former.lossDegraded !== null &&
     former.lossTolerated !== null &&
     context.now - endedAt >= policy.guard.revertSeconds * 1000 * 2 ** Math.min(current.revertFails, 10);
-  if (!waited && !(recovered && (mode === "auto" || mode === "approve"))) return [];
+  if (!waited && !(recovered !== undefined && (mode === "auto" || mode === "approve"))) return [];
   if (mayBegin(subject.state, { policy, segment: segment.id }, shareOf(subject, context), context.now) !== null)
     return [];
   const evidence: SignalEvidence = {
     ...(former.lossDegraded === null ? {} : { lossMean: former.lossDegraded }),
     ...(former.lossTolerated === null ? {} : { lossTolerated: former.lossTolerated }),
-    note: recovered ? "a source says that it recovered" : "the wait is over: probing",
+    note: recovered !== undefined ? "a source says that it recovered" : "the wait is over: probing",
   };
   const { variant: to, metric } = former;
+  const planned = { from: current.incumbent, to, cause: "recovered" as const, metric, steps: [...PROBE], evidence };
   return propose(
     subject,
-    { from: current.incumbent, to, cause: "recovered", metric, steps: [...PROBE], evidence },
+    recovered === undefined ? planned : { ...planned, ...raisedBy(subject, recovered) },
     context,
     seq,
   );
 }
+
+const raisedBy = ({ state }: Subject, signal: Signal): Pick<Change, "raisedBy"> => {
+  const name = state.signalActors[signalKey(signal)];
+  return name === undefined ? {} : { raisedBy: name };
+};
 
 type Planned = Omit<Change, "policy" | "segment" | "basedOn" | "steps"> & {
   readonly steps: readonly Step[];

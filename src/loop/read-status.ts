@@ -1,6 +1,6 @@
 import type { Objective, Policy, Segment } from "../core/policy.ts";
 import { freezeOf } from "../core/guard.ts";
-import type { Scoreboard } from "../core/scoreboard.ts";
+import type { Level, Scoreboard } from "../core/scoreboard.ts";
 import { rowKey, segmentKey, type ControlState, type Escalation, type FlagEffect } from "../core/state.ts";
 import type { Switchover } from "../core/switchover.ts";
 import type { Verdict } from "../core/verdict.ts";
@@ -104,16 +104,22 @@ function objectiveStatus(
     .readings(policy, segment, incumbent)
     .find((candidate) => candidate.metric === metric && candidate.against === against);
   const lossTolerated = reading?.evidence.lossTolerated ?? null;
-  const isKnown = reading !== undefined && lossTolerated !== null && level !== null;
   return {
     metric,
     against,
-    verdict: reading?.alarmed === true ? "degraded" : isKnown ? "healthy" : "inconclusive",
+    verdict: reading?.alarmed === true ? "degraded" : isTolerable(level, lossTolerated) ? "healthy" : "inconclusive",
     lossMean: level?.lossMean ?? null,
     labels: level?.labels ?? 0,
     lossTolerated,
   };
 }
+
+/** Fewer labels than this in an hour say nothing of a segment's health. */
+const LABELS_MIN = 20;
+
+/** More than what is tolerated, without an alarm, may be chance or the beginning of a decline: it is not known to be healthy. */
+const isTolerable = (level: Level | null, lossTolerated: number | null): boolean =>
+  level !== null && lossTolerated !== null && level.labels >= LABELS_MIN && level.lossMean <= lossTolerated;
 
 function worst(verdicts: readonly Verdict[]): Verdict {
   if (verdicts.includes("degraded")) return "degraded";

@@ -172,9 +172,10 @@ function judged(trial: Trial, { change, phase }: Switchover, signals: readonly S
       verdict: "degraded",
       because: `${bad.source} says that ${bad.metric} degraded on ${change.to}`,
     };
+  // One word carries one step: the next one takes a look at what the next share of the traffic made of it.
   const good = about.find(
-    ({ status, metric, source }) =>
-      status === "recovered" && metric === change.metric && !source.startsWith("detector:"),
+    ({ status, metric, source, observedAt }) =>
+      status === "recovered" && metric === change.metric && !source.startsWith("detector:") && observedAt > phase.since,
   );
   if (good === undefined || trial.verdict !== "inconclusive") return trial;
   return {

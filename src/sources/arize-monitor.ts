@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { sha256 } from "../core/digest.ts";
 import type { MetricSpec } from "../core/policy.ts";
-import type { Signal, SignalEvidence, SignalStatus } from "../core/signal.ts";
+import { SignalEvidence, type Signal, type SignalStatus } from "../core/signal.ts";
 import { segmentKey, segmentsOf } from "../core/state.ts";
 import type { ArizeSettings } from "./arize.ts";
 import type { SignalTargets, SourceReading } from "../core/signal-source.ts";
@@ -61,7 +61,8 @@ type Ignored =
   | "unknown-variant"
   | "before-incumbent";
 
-function signalOf(monitor: Monitor, { policies, segments }: SignalTargets, settings: ArizeSettings): Signal | Ignored {
+function signalOf(monitor: Monitor, targets: SignalTargets, settings: ArizeSettings): Signal | Ignored {
+  const { policies, segments, switchovers } = targets;
   const subject = subjectOf(monitor, settings);
   if (typeof subject === "string") return subject;
   const { policy: policyId, segment, metric } = subject;
@@ -89,6 +90,14 @@ function signalOf(monitor: Monitor, { policies, segments }: SignalTargets, setti
       id: bounded(id),
       status: "inconclusive",
       evidence: { ...evidence, note: `The monitor names no variant and its window began before '${variant}' served.` },
+    };
+  const open = current.open === null ? undefined : switchovers[current.open];
+  if (open?.phase.kind === "canary" && open.change.to === variant && from < open.phase.startedAt)
+    return {
+      ...base,
+      id: bounded(id),
+      status: "inconclusive",
+      evidence: { ...evidence, note: `The monitor's window began before the canary of '${variant}' did.` },
     };
   return { ...base, id: bounded(id), status: statusOf(monitor.status) ?? "inconclusive", evidence };
 }
@@ -141,7 +150,7 @@ function evidenceOf({ latest_computed_value: value, threshold, uri }: Monitor, s
   return {
     ...(lossMean === null ? {} : { lossMean }),
     ...(lossTolerated === null ? {} : { lossTolerated }),
-    ...(uri ? { url: uri } : {}),
+    ...(SignalEvidence.shape.url.safeParse(uri ?? undefined).success && uri ? { url: uri } : {}),
   };
 }
 

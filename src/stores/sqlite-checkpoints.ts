@@ -4,7 +4,7 @@ import type { Database } from "./sqlite.ts";
 
 /** Checkpoints as JSON text, one row a name. `load` gives null for a name that was never saved. */
 export function createSqliteCheckpoints(database: Database): Checkpoints {
-  const { connection, attempt, transaction, file } = database;
+  const { connection, attempt, write, file } = database;
   const prepared = attempt(() => ({
     load: connection.prepare("SELECT value FROM checkpoints WHERE name = ?"),
     save: connection.prepare(
@@ -27,7 +27,7 @@ export function createSqliteCheckpoints(database: Database): Checkpoints {
     },
     save: async (name, value) => {
       const text = JSON.stringify(value ?? null);
-      transaction("write", () => prepared.save.run(name, text));
+      await write(() => prepared.save.run(name, text));
     },
   };
 }

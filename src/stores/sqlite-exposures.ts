@@ -31,7 +31,7 @@ export interface SqliteExposures extends Exposures {
 }
 
 /**
- * Exposures in an open database, best one of their own with `relaxed` durability. No failure of the disk reaches
+ * Exposures in an open database, one of the kind `exposures`. No failure of the disk reaches
  * `record` or `flush`: it is logged, the buffer is tried again, and what no longer fits is counted
  * as `segue_exposures_dropped_total`.
  */

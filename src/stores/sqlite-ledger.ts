@@ -17,6 +17,8 @@ export interface SqliteLedgerOptions {
   /** How often to look for entries of other processes, in milliseconds. */
   readonly pollMs?: number;
   readonly every?: Every;
+  /** Seal snapshots; the first seals, all open. Without one there are no snapshots: who can edit the file could forge them. */
+  readonly snapshotKeys?: readonly string[];
 }
 
 /**
@@ -26,10 +28,10 @@ export interface SqliteLedgerOptions {
  */
 export function openSqliteLedger(database: Database, options: SqliteLedgerOptions = {}): Ledger {
   verifyDatabase(database, sha256);
-  const { connection, attempt, transaction, file } = database;
+  const { connection, attempt, write, file } = database;
   const { prepared, snapshots } = attempt(() => ({
     prepared: prepareStatements(database),
-    snapshots: createSqliteSnapshots(database, sha256),
+    snapshots: createSqliteSnapshots(database, options.snapshotKeys ?? []),
   }));
   const head = (): Head => headOf(prepared.head);
   const follower = createSqliteFollower({
@@ -43,7 +45,7 @@ export function openSqliteLedger(database: Database, options: SqliteLedgerOption
   return {
     head: async () => attempt(head),
     append: async (expectedSeq, drafts, { fence } = {}) => {
-      const entries = transaction("write", () => {
+      const entries = await write(() => {
         const before = head();
         if (fence !== undefined) checkFence(fence, Number(prepared.fence.get()?.fence ?? 0));
         checkSeq(expectedSeq, before.seq);

@@ -1,4 +1,4 @@
-import type { Sha256 } from "../core/digest.ts";
+import { createHmac } from "node:crypto";
 import { FOLD_VERSION } from "../core/fold.ts";
 import type { ControlState } from "../core/state.ts";
 import type { Snapshot } from "../ports.ts";
@@ -7,8 +7,11 @@ import type { Database } from "./sqlite.ts";
 /** How many snapshots are kept: the one before the newest is there in case the newest is damaged. */
 const KEPT = 2;
 
-/** Snapshots of the state. Only a cache: whatever is wrong with one, it counts as not there. */
-export function createSqliteSnapshots({ connection, attempt, transaction }: Database, sha256: Sha256) {
+/**
+ * Snapshots of the state. Only a cache: whatever is wrong with one, it counts as not there. A start believes a snapshot
+ * instead of the entries, and so it is sealed with a key that the file does not hold.
+ */
+export function createSqliteSnapshots({ connection, attempt, write }: Database, keys: readonly string[]) {
   const newest = connection.prepare(
     `SELECT s.seq, s.hash, s.state, s.digest FROM snapshots s JOIN entries e ON e.seq = s.seq AND e.hash = s.hash
      WHERE s.format = ? ORDER BY s.seq DESC`,
@@ -24,21 +27,24 @@ export function createSqliteSnapshots({ connection, attempt, transaction }: Data
       attempt(() => {
         for (const row of newest.iterate(FOLD_VERSION)) {
           const [seq, hash, text] = [Number(row.seq), String(row.hash), String(row.state)];
-          if (row.digest !== digest(sha256, { seq, hash }, text)) continue;
+          if (!keys.some((key) => row.digest === seal(key, { seq, hash }, text))) continue;
           const state: ControlState = JSON.parse(text);
           return { head: { seq, hash }, state };
         }
         return null;
       }),
-    save: ({ head, state }: Snapshot): void => {
+    save: async ({ head, state }: Snapshot): Promise<void> => {
+      const [key] = keys;
+      if (key === undefined) return;
       const text = JSON.stringify(state);
-      transaction("write", () => {
-        insert.run(head.seq, FOLD_VERSION, head.hash, text, digest(sha256, head, text));
+      const sealed = seal(key, head, text);
+      await write(() => {
+        insert.run(head.seq, FOLD_VERSION, head.hash, text, sealed);
         trim.run(KEPT);
       });
     },
   };
 }
 
-const digest = (sha256: Sha256, { seq, hash }: Snapshot["head"], text: string): string =>
-  sha256(`${FOLD_VERSION}\n${seq}\n${hash}\n${text}`);
+const seal = (key: string, { seq, hash }: Snapshot["head"], text: string): string =>
+  createHmac("sha256", key).update(`segue snapshot\n${FOLD_VERSION}\n${seq}\n${hash}\n${text}`).digest("hex");

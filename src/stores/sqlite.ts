@@ -1,19 +1,23 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { EMPTY } from "../core/ledger.ts";
 import { RouterError } from "../core/errors.ts";
+import { linkUnlessThere } from "./link-unless-there.ts";
 import { storageError } from "./sqlite-error.ts";
 
-const APPLICATION = "segue";
 const FORMAT = 1;
+/** Opening may have to recover a log, which others wait for. */
+const OPEN_TIMEOUT_MS = 2000;
 
-const SCHEMA = `
+const META = `
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     application TEXT NOT NULL, format INTEGER NOT NULL,
     head_seq INTEGER NOT NULL, head_hash TEXT NOT NULL
   ) STRICT;
+`;
+const LEDGER = `
   CREATE TABLE entries (
     seq INTEGER PRIMARY KEY, body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL
   ) STRICT;
@@ -24,6 +28,9 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT, fence INTEGER NOT NULL, until INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE checkpoints (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  INSERT INTO lease VALUES (1, NULL, 0, 0);
+`;
+const EXPOSURES = `
   CREATE TABLE exposures (
     id INTEGER PRIMARY KEY, prediction_id TEXT NOT NULL, at INTEGER NOT NULL,
     policy TEXT NOT NULL, segment TEXT NOT NULL, variant TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -33,6 +40,13 @@ const SCHEMA = `
   CREATE INDEX exposures_by_segment ON exposures (policy, segment);
 `;
 
+/** What a file may hold. A power cut may cost the last seconds of what nobody was promised, and nothing else. */
+const KINDS = {
+  ledger: { application: "segue", schema: META + LEDGER, isLasting: true },
+  exposures: { application: "segue-exposures", schema: META + EXPOSURES, isLasting: false },
+} as const;
+type Kind = keyof typeof KINDS;
+
 /** An open database file. Every call that touches it goes through `attempt` or `transaction`, which translate failures. */
 export interface Database {
   readonly file: string;
@@ -41,18 +55,22 @@ export interface Database {
   readonly attempt: <T>(work: () => T) => T;
   /** All of `work` or none of it. `write` takes the write lock first, so that what `work` reads stays true. */
   readonly transaction: <T>(kind: "read" | "write", work: () => T) => T;
+  /** A `write` transaction that waits for another process's without holding up the event loop, see `busyPauses`. */
+  readonly write: <T>(work: () => T) => Promise<T>;
   readonly close: () => void;
 }
 
 export interface DatabaseOptions {
-  /**
-   * `full`: what was acknowledged survives `kill -9` and a power cut (the default). `relaxed`: a power
-   * cut may lose the last seconds; for records that nobody was promised.
-   */
-  readonly durability?: "full" | "relaxed";
+  /** `ledger` unless told: what was acknowledged survives `kill -9` and a power cut. `exposures` survive the former. */
+  readonly kind?: Kind;
   /** How long a call waits for another process's write. The event loop stands still meanwhile. */
   readonly busyTimeoutMs?: number;
+  /** How often `write` pauses for `pauseMs` and tries again while the file is locked; never unless told. */
+  readonly busyPauses?: { readonly count: number; readonly pauseMs: number };
 }
+
+/** For a process that serves: no call holds up the event loop for long, and a write is given up after two seconds. */
+export const SERVING = { busyTimeoutMs: 5, busyPauses: { count: 80, pauseMs: 20 } } as const;
 
 /**
  * Opens the database at `file`, and creates it when nothing is there.
@@ -60,43 +78,45 @@ export interface DatabaseOptions {
  *   `unavailable` when it cannot be opened
  */
 export function openDatabase(file: string, options: DatabaseOptions = {}): Database {
-  const { durability = "full", busyTimeoutMs = 2000 } = options;
+  const { kind = "ledger", busyTimeoutMs = 2000, busyPauses = { count: 0, pauseMs: 0 } } = options;
+  const { isLasting } = KINDS[kind];
   try {
-    if (!existsSync(file)) create(file);
+    if (!existsSync(file)) create(file, kind);
     else if (statSync(file).size === 0)
       throw broken(file, "it is empty, which a database of Segue never is", "empty_file");
-    const connection = new DatabaseSync(file, { timeout: busyTimeoutMs });
+    const connection = new DatabaseSync(file, { timeout: OPEN_TIMEOUT_MS });
     try {
-      checkOrigin(connection, file);
+      checkOrigin(connection, file, kind);
       connection.exec("PRAGMA journal_mode = WAL");
-      connection.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`);
+      connection.exec(`PRAGMA synchronous = ${isLasting ? "FULL" : "NORMAL"}`);
       // Copying each commit on to the main file at once leaves only the newest in the log, whose
       // damaged frames SQLite drops without a word; damage in the main file breaks the hash chain.
-      if (durability === "full") connection.exec("PRAGMA wal_autocheckpoint = 1");
+      if (isLasting) connection.exec("PRAGMA wal_autocheckpoint = 1");
+      connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     } catch (error) {
       connection.close();
       throw error;
     }
-    return wrap(file, connection);
+    return wrap(file, connection, busyPauses);
   } catch (error) {
     throw storageError(file, error);
   }
 }
 
 /** Built under another name and linked when whole, so that no crash leaves half a database and no two processes build two. */
-function create(file: string): void {
+function create(file: string, kind: Kind): void {
   if (existsSync(`${file}-wal`))
     throw broken(file, `it is gone, while its log ${file}-wal is still there`, "missing_file");
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const { application, schema } = KINDS[kind];
   const draft = `${file}.${process.pid}.${process.hrtime.bigint().toString(36)}.new`;
   try {
     const connection = new DatabaseSync(draft);
     // The ledger holds policies and digests of keys: only its owner may read it.
     chmodSync(draft, 0o600);
     connection.exec("PRAGMA synchronous = FULL");
-    connection.exec(`BEGIN; ${SCHEMA}`);
-    connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?)").run(APPLICATION, FORMAT, EMPTY.seq, EMPTY.hash);
-    connection.prepare("INSERT INTO lease VALUES (1, NULL, 0, 0)").run();
+    connection.exec(`BEGIN; ${schema}`);
+    connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?)").run(application, FORMAT, EMPTY.seq, EMPTY.hash);
     connection.exec("COMMIT; PRAGMA journal_mode = WAL");
     connection.close();
     linkUnlessThere(draft, file);
@@ -105,24 +125,19 @@ function create(file: string): void {
   }
 }
 
-function linkUnlessThere(draft: string, file: string): void {
-  try {
-    linkSync(draft, file);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return;
-    throw error;
-  }
-  const folder = openSync(dirname(file), "r");
-  fsyncSync(folder);
-  closeSync(folder);
-}
-
-function checkOrigin(connection: DatabaseSync, file: string): void {
+function checkOrigin(connection: DatabaseSync, file: string, kind: Kind): void {
   const tables = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").all();
   if (tables.length === 0) throw broken(file, "it is a database of another program", "foreign_file");
   const meta = connection.prepare("SELECT * FROM meta").all();
   const row = meta[0];
-  if (meta.length !== 1 || row === undefined || row.application !== APPLICATION)
+  const found = Object.values(KINDS).find(({ application }) => application === row?.application);
+  if (meta.length === 1 && found !== undefined && found !== KINDS[kind])
+    throw broken(
+      file,
+      kind === "ledger" ? "it is not a ledger, but holds exposures" : "it is a ledger",
+      "foreign_file",
+    );
+  if (meta.length !== 1 || row === undefined || found === undefined)
     throw broken(file, "it is a database of another program", "foreign_file");
   if (typeof row.format !== "number" || row.format > FORMAT)
     throw new RouterError(
@@ -135,7 +150,7 @@ function checkOrigin(connection: DatabaseSync, file: string): void {
 const broken = (file: string, what: string, reason: string): RouterError =>
   new RouterError(
     "ledger_broken",
-    `${file} cannot be used: ${what}. Restore it from a backup, or move it away to start with an empty ledger.`,
+    `${file} cannot be used: ${what}. Restore it from a backup, or move it away to start with an empty one.`,
     { reason },
   );
 
@@ -149,7 +164,11 @@ function checkStillThere(file: string, inode: number): void {
   );
 }
 
-function wrap(file: string, connection: DatabaseSync): Database {
+function wrap(
+  file: string,
+  connection: DatabaseSync,
+  { count, pauseMs }: NonNullable<DatabaseOptions["busyPauses"]>,
+): Database {
   const attempt = <T>(work: () => T): T => {
     try {
       return work();
@@ -172,8 +191,19 @@ function wrap(file: string, connection: DatabaseSync): Database {
         throw error;
       }
     });
+  const write = async <T>(work: () => T): Promise<T> => {
+    for (let paused = 0; ; paused++) {
+      try {
+        return transaction("write", work);
+      } catch (error) {
+        const isBusy = error instanceof RouterError && error.reason === "busy";
+        if (!isBusy || paused >= count) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  };
   const close = () => {
     if (connection.isOpen) attempt(() => connection.close());
   };
-  return { file, connection, attempt, transaction, close };
+  return { file, connection, attempt, transaction, write, close };
 }

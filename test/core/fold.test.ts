@@ -36,6 +36,18 @@ function deepFrozen<T>(value: T): T {
   return Object.freeze(value);
 }
 
+test("what a segment used of the moves an hour stays used when a publication removes it", () => {
+  const used = confirm(start, "move-1", small);
+  const without = policyOf("support-chat");
+  const gone = after(
+    used,
+    published({ ...without, segments: without.segments.filter(({ id }) => id !== "emea-free") }),
+  );
+  expect(segment(gone)).toBeUndefined();
+  expect(gone.segments["support-chat/default"]?.moves).toEqual(used.segments[KEY]?.moves);
+  expect(used.segments[KEY]?.moves).toHaveLength(1);
+});
+
 describe("the fold of any history", () => {
   test("is the same however the history is split", () =>
     fc.assert(

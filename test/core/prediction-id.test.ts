@@ -11,6 +11,8 @@ const reference: fc.Arbitrary<PredictionRef> = fc.record({
   spanId: hex(16),
   at: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
 });
+const KEY = "support/eu/warm";
+const known = () => KEY;
 const ids = predictionIds(["first secret"]);
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -18,24 +20,24 @@ describe("a prediction id", () => {
   test("opens to what was signed", () =>
     fc.assert(
       fc.property(reference, (ref) => {
-        const id = ids.sign(ref);
+        const id = ids.sign(ref, KEY);
         expect(id).toMatch(/^[A-Za-z0-9_-]{68}$/);
-        expect(ids.open(id)).toEqual(ref);
+        expect(ids.open(id, known)).toEqual(ref);
       }),
     ));
 
   test("is refused with any character changed, dropped or added", () =>
     fc.assert(
       fc.property(reference, (ref) => {
-        const id = ids.sign(ref);
+        const id = ids.sign(ref, KEY);
         for (let at = 0; at < id.length; at++) {
           const place = alphabet.indexOf(id[at]!);
           for (const other of [place ^ 1, place ^ 32, (place + 17) % 64])
-            expect(ids.open(id.slice(0, at) + alphabet[other] + id.slice(at + 1))).toBeNull();
-          expect(ids.open(id.slice(0, at) + id.slice(at + 1))).toBeNull();
-          expect(ids.open(`${id.slice(0, at)}A${id.slice(at)}`)).toBeNull();
+            expect(ids.open(id.slice(0, at) + alphabet[other] + id.slice(at + 1), known)).toBeNull();
+          expect(ids.open(id.slice(0, at) + id.slice(at + 1), known)).toBeNull();
+          expect(ids.open(`${id.slice(0, at)}A${id.slice(at)}`, known)).toBeNull();
         }
-        for (const text of [`${id}=`, `${id} `, ` ${id}`, `${id}A`, ""]) expect(ids.open(text)).toBeNull();
+        for (const text of [`${id}=`, `${id} `, ` ${id}`, `${id}A`, ""]) expect(ids.open(text, known)).toBeNull();
       }),
       { numRuns: 10 },
     ));
@@ -43,7 +45,7 @@ describe("a prediction id", () => {
   test("is not any other text", () =>
     fc.assert(
       fc.property(fc.string(), (text) => {
-        expect(ids.open(text)).toBeNull();
+        expect(ids.open(text, known)).toBeNull();
       }),
     ));
 
@@ -51,11 +53,22 @@ describe("a prediction id", () => {
     fc.assert(
       fc.property(reference, (ref) => {
         const rotated = predictionIds(["second secret", "first secret"]);
-        expect(rotated.open(ids.sign(ref))).toEqual(ref);
-        expect(ids.open(rotated.sign(ref))).toBeNull();
-        expect(predictionIds(["second secret"]).open(rotated.sign(ref))).toEqual(ref);
-        expect(predictionIds(["second secret"]).open(ids.sign(ref))).toBeNull();
+        expect(rotated.open(ids.sign(ref, KEY), known)).toEqual(ref);
+        expect(ids.open(rotated.sign(ref, KEY), known)).toBeNull();
+        expect(predictionIds(["second secret"]).open(rotated.sign(ref, KEY), known)).toEqual(ref);
+        expect(predictionIds(["second secret"]).open(ids.sign(ref, KEY), known)).toBeNull();
       }),
       { numRuns: 20 },
+    ));
+
+  test("is refused against a list of rows that has another row, or none, at its number", () =>
+    fc.assert(
+      fc.property(reference, fc.string(), (ref, other) => {
+        fc.pre(other !== KEY);
+        const id = ids.sign(ref, KEY);
+        expect(ids.open(id, (row) => (row === ref.row ? KEY : undefined))).toEqual(ref);
+        expect(ids.open(id, () => other)).toBeNull();
+        expect(ids.open(id, () => undefined)).toBeNull();
+      }),
     ));
 });

@@ -48,6 +48,35 @@ const alarmed = (scoreboard: Scoreboard, segment = alpha): readonly string[] =>
     .filter(({ alarmed: is }) => is)
     .map(({ metric, against }) => `${metric}/${against}`);
 
+describe("what a loss means", () => {
+  const again = (given: Parameters<typeof policyOf>[1], when = "true") =>
+    after(start, [publish(policyOf([segmentOf("alpha", { when })], given))], NOW);
+  const metrics = { helpful: { from: "feedback" as const }, polite: { from: "feedback" as const } };
+  test.each([
+    {
+      state: again({ metrics: { ...metrics, helpful: { from: "feedback", better: "lower" } } }),
+      isKept: false,
+      because: "the metric is another",
+    },
+    { state: again({}, "1 == 1"), isKept: false, because: "other requests are in the segment" },
+    { state: again({ description: "the same" }), isKept: true, because: "only words changed" },
+    {
+      state: again({ metrics: { ...metrics, helpful: { from: "feedback", description: "?" } } }),
+      isKept: true,
+      because: "a description is for people",
+    },
+  ])("keeps the baseline ($isKept) when $because", ({ state, isKept }) => {
+    const scoreboard = createScoreboard();
+    feed(scoreboard, 300);
+    scoreboard.calibrate(start, NOW);
+    scoreboard.calibrate(state, NOW);
+    expect(scoreboard.baseline(row)?.labels ?? 0).toBe(isKept ? 200 : 0);
+    const frozen = { type: "baseline.frozen" as const, ...row, lossMean: 0.1, labels: 2000 };
+    const known = after(start, [frozen, publish(state.policies.chat!.policy)], NOW);
+    expect(Object.keys(known.baselines)).toHaveLength(isKept ? 1 : 0);
+  });
+});
+
 describe("an outcome", () => {
   test("is counted once for each metric, however often it is repeated", () => {
     const scoreboard = createScoreboard();

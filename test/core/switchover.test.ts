@@ -28,6 +28,19 @@ const trialOf = (verdict: Trial["verdict"], stepLabels = 1000): Trial => ({
 const next = (switchover: Switchover, trial: Trial, held = false, now = NOW) =>
   nextPhase(switchover, { trial, now, timeoutMs: TIMEOUT, held, actor: loop });
 
+test("a unit that is served the candidate stays with it through every wider step, and none is drawn anew", () => {
+  const units = Array.from({ length: 400 }, (_, i) => `unit-${i}`);
+  const at = (step: number, share: number) =>
+    new Set(
+      units.filter(
+        (unit) => servingVariant(on({ kind: "canary", step, share, since: NOW, startedAt: NOW }), unit) === change.to,
+      ),
+    );
+  const [few, half, most] = [at(0, 0.1), at(1, 0.5), at(2, 0.9)];
+  expect([...few].every((unit) => half.has(unit)) && [...half].every((unit) => most.has(unit))).toBe(true);
+  expect([few.size, half.size, most.size].map((count) => Math.round(count / 40))).toEqual([1, 5, 9]);
+});
+
 const waiting: Phase = { kind: "proposed", since: NOW - 100, expiresAt: NOW + 1 };
 const expired: Phase = { kind: "proposed", since: NOW - 100, expiresAt: NOW };
 const approved: Phase = { kind: "approved", since: NOW - 100, by: alice };

@@ -74,6 +74,14 @@ describe("a ledger that somebody edited", () => {
   });
 });
 
+test("a file of exposures is refused, not taken for a ledger without entries", async () => {
+  const server = await home.serve();
+  await server.stop();
+  const verified = await home.run("audit", "verify", "--file", ".segue/exposures.db", "--json");
+  expect([verified.code, verified.json().error.code]).toEqual([1, "foreign_file"]);
+  expect(verified.json().error.message).toContain("not a ledger");
+});
+
 test.each([0, 0.4, 0.95])(
   "a database cut to %f of its size is refused, never taken for a shorter ledger",
   async (share) => {

@@ -1,6 +1,8 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import OpenAI from "openai";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { delta, eventText, stop } from "../fakes/openai-upstream.ts";
 import { publishChat } from "./chat-policy.ts";
@@ -84,4 +86,38 @@ test("a stream that never ends is cut off after the drain time, and the client s
   await expect(rest()).rejects.toThrow();
   expect(await ended).toBe(0);
   expect(server.log()).toContain("running requests are cut off");
+});
+
+test("SIGTERM does not wait for a source that asked for patience", async () => {
+  let asked = 0;
+  const source = createServer((_, response) => {
+    asked += 1;
+    response.writeHead(503, { "retry-after": "250" }).end();
+  });
+  await new Promise<void>((resolve) => source.listen(0, "127.0.0.1", resolve));
+  const { port } = source.address() as AddressInfo;
+  const settings = {
+    SEGUE_ARIZE_URL: `http://127.0.0.1:${port}`,
+    SEGUE_ARIZE_API_KEY: "key",
+    SEGUE_ARIZE_POLL_MS: "20",
+  };
+  Object.assign(home.environment, settings);
+  const server = await home.serve();
+  for (const name of Object.keys(settings)) delete home.environment[name];
+  await until("the source was asked", () => asked > 0);
+  expect(await server.stop("SIGTERM")).toBe(0);
+  source.close();
+});
+
+test("a second server on one data directory starts, and warns that feedback is not shared", async () => {
+  const first = await home.serve();
+  const database = new DatabaseSync(join(home.path, ".segue/ledger.db"), { readOnly: true });
+  const holder = () => database.prepare("SELECT holder FROM lease").get()?.holder;
+  await until("the first server acts", () => typeof holder() === "string");
+  expect(holder()).toMatch(/:\d+:[0-9a-f]{6}$/);
+  database.close();
+  expect(first.log()).not.toContain("another server works on");
+  const second = await home.serve();
+  expect(second.log()).toContain("another server works on .segue");
+  expect([await second.stop(), await first.stop()]).toEqual([0, 0]);
 });

@@ -210,6 +210,12 @@ export async function startGatewayWorld(options: { bodyBytesMax?: number; header
     logged,
     exposures,
     outcomes,
+    /** What the prediction id of this answer refers to. */
+    predictionOf: (response: Response) =>
+      deps.predictionIds.open(
+        response.headers.get("x-segue-prediction-id") ?? "",
+        (row) => controlPlane.state().rows[row],
+      ),
     /** The exposure of this number (from 0) once it is recorded. */
     exposed: async (number = 0): Promise<Exposure> => {
       while (exposures.length <= number) await new Promise<void>((resolve) => void waiting.push(resolve));

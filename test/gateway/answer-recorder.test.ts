@@ -28,9 +28,10 @@ test("an answer is recorded as it ended first, however many hear of its end", ()
       attributes: {},
       unit: null,
       key: apiKey("servingkey").key,
+      hold: { totalMs: () => 2 },
     },
   );
   end(CLIENT_LEFT);
   end({ status: 200, error: null, blame: "nobody" });
-  expect(exposures.map(({ status, latencyMs }) => [status, latencyMs])).toEqual([[499, 5]]);
+  expect(exposures.map(({ status, latencyMs }) => [status, latencyMs])).toEqual([[499, 3]]);
 });

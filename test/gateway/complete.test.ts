@@ -110,7 +110,7 @@ describe("what is forwarded", () => {
   test("continues the client's trace with our span", async () => {
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const response = await ask({}, { traceparent: `00-${traceId}-b7ad6b7169203331-01`, tracestate: "a=b" });
-    const ref = world.deps.predictionIds.open(response.headers.get("x-segue-prediction-id")!)!;
+    const ref = world.predictionOf(response)!;
     expect(ref.traceId).toBe(traceId);
     expect(world.main.requests[0]?.headers).toMatchObject({
       traceparent: `00-${traceId}-${ref.spanId}-01`,
@@ -125,7 +125,7 @@ describe("what is forwarded", () => {
     `00-${"1".repeat(32)}-${"1".repeat(16)}-01-more`,
   ])("starts a trace of its own when traceparent is %j", async (traceparent) => {
     const response = await ask({}, { traceparent, tracestate: "a=b" });
-    const ref = world.deps.predictionIds.open(response.headers.get("x-segue-prediction-id")!)!;
+    const ref = world.predictionOf(response)!;
     expect(traceparent).not.toContain(ref.traceId);
     expect(world.main.requests[0]?.headers).not.toHaveProperty("traceparent");
     expect(world.main.requests[0]?.headers).not.toHaveProperty("tracestate");

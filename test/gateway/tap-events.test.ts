@@ -1,8 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { clientHold } from "../../src/gateway/client-hold.ts";
 import { tapEvents, type StreamEnd } from "../../src/gateway/tap-events.ts";
 
+const clock = { now: () => 0 };
 const cut = new TextEncoder().encode('data: {"error":{}}\n\n');
 
 function tapped(chunks: readonly Uint8Array[]) {
@@ -23,7 +25,7 @@ function tapped(chunks: readonly Uint8Array[]) {
     },
     { highWaterMark: 0 },
   );
-  return { ...tapEvents(source, { cut, onEnd: (end) => ends.push(end) }), ends, read };
+  return { ...tapEvents(source, { cut, hold: clientHold(clock), onEnd: (end) => ends.push(end) }), ends, read };
 }
 
 const eol = fc.constantFrom("\n", "\r\n");
@@ -97,7 +99,7 @@ describe("a tapped stream", () => {
     const source = new ReadableStream<Uint8Array>({
       start: (controller) => void (send = (bytes) => controller.enqueue(bytes)),
     });
-    const { stream, leave } = tapEvents(source, { cut, onEnd: (end) => ends.push(end) });
+    const { stream, leave } = tapEvents(source, { cut, hold: clientHold(clock), onEnd: (end) => ends.push(end) });
     let forwarded = false;
     void stream
       .getReader()
@@ -114,11 +116,64 @@ describe("a tapped stream", () => {
   test("survives a client that leaves while the upstream is silent", async () => {
     const ends: StreamEnd[] = [];
     const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise<void>(() => undefined) });
-    const { stream } = tapEvents(silent, { cut, onEnd: (end) => ends.push(end) });
+    const { stream } = tapEvents(silent, { cut, hold: clientHold(clock), onEnd: (end) => ends.push(end) });
     const reader = stream.getReader();
     const reading = reader.read();
     await reader.cancel();
     expect(await reading).toEqual({ done: true, value: undefined });
     expect(ends).toEqual(["left"]);
+  });
+
+  const own = '{"error":{"message":"x"}}';
+  test.each([
+    { text: `data: ${own}\n\n`, because: "it is the upstream's error" },
+    { text: `data:${own}\r\n\r\n`, because: "there need be no space" },
+    { text: `data: {"id":1, "error" : {"message":"x"}}\n\n`, because: "the error need not be first" },
+    { text: `data: {"a":1}\n\ndata: ${own}\n\ndata: {"b":1}\n\n`, because: "every event counts" },
+    { text: `event: error\ndata: {"message":"x"}\n\n`, because: "the event's name says so" },
+  ])("$text is a failure without a cut, because $because", async ({ text }) => {
+    const { stream, ends } = tapped([Buffer.from(text)]);
+    expect(await new Response(stream).text()).toBe(text);
+    expect(ends).toEqual(["failed"]);
+  });
+
+  test.each([
+    `data: {"error":null,"choices":[]}\n\n`,
+    `data: {"choices":[{"error":{}}]}\n\n`,
+    `data: {"content":"\\"error\\":{"}\n\n`,
+    `: ${own}\n\n`,
+  ])("%s is no error of the upstream's", async (text) => {
+    const broken = tapped([Buffer.from(text)]);
+    expect(await new Response(broken.stream).text()).toBe(text + new TextDecoder().decode(cut));
+    expect(broken.ends).toEqual(["cut"]);
+    const whole = tapped([Buffer.from(`${text}data: [DONE]\n\n`)]);
+    await new Response(whole.stream).text();
+    expect(whole.ends).toEqual(["complete"]);
+  });
+
+  test.each([": bye]\n\n", "]", "data: [1]\n\n", ": [DONE]\n\n"])("is complete with %j after [DONE]", async (more) => {
+    const { stream, ends } = tapped([Buffer.from(`data: [DONE]\n\n${more}`)]);
+    expect(await new Response(stream).text()).not.toContain("error");
+    expect(ends).toEqual(["complete"]);
+  });
+
+  test("does not count the time in which its reader reads nothing", async () => {
+    const time = { at: 0, now: () => time.at };
+    const hold = clientHold(time);
+    const source = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          time.at += 10;
+          controller.enqueue(Buffer.from("data: 1\n\n"));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const reader = tapEvents(source, { cut, hold, onEnd: () => undefined }).stream.getReader();
+    for (let i = 0; i < 3; i++) {
+      await reader.read();
+      time.at += 500;
+    }
+    expect(time.at - hold.totalMs()).toBe(30);
   });
 });

@@ -17,16 +17,19 @@ const losses = (metric: string) =>
   world.outcomes.filter((outcome) => outcome.metric === metric).map(({ loss }) => loss);
 
 describe("failover", () => {
-  test.each([408, 429, 500, 503, 529])("goes to the next target on %d, before anything was sent", async (status) => {
-    world.main.reply(openaiFault(status, "busy"));
-    const response = await ask();
-    expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ model: "model-spare" });
-    expect(response.headers.get("x-should-retry")).toBe("false");
-    expect(losses("failed")).toEqual([0]);
-  });
+  test.each([402, 404, 408, 410, 429, 500, 503, 529])(
+    "goes to the next target on %d, before anything was sent",
+    async (status) => {
+      world.main.reply(openaiFault(status, "busy"));
+      const response = await ask();
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({ model: "model-spare" });
+      expect(response.headers.get("x-should-retry")).toBe("false");
+      expect(losses("failed")).toEqual([0]);
+    },
+  );
 
-  test.each([400, 404, 409, 422])("is not for %d, which is about the request", async (status) => {
+  test.each([400, 409, 422])("is not for %d, which is about the request", async (status) => {
     world.main.reply(openaiFault(status, "no"));
     const response = await ask();
     expect(response.status).toBe(status);
@@ -68,6 +71,17 @@ describe("failover", () => {
     await expect(client.chat.completions.create(hello)).rejects.toMatchObject({ status: 500 });
     expect([world.main.requests.length, world.spare.requests.length]).toEqual([1, 1]);
   });
+
+  test.each([bytes([], { ending: "cut" }), bytes([], { ending: "end" }), bytes([""], { ending: "cut" })])(
+    "covers streams that end before their first byte: %j",
+    async (nothing) => {
+      world.main.reply(nothing);
+      expect(await (await ask({ stream: true })).text()).toContain("model-spare");
+      world.main.reply(nothing);
+      expect((await ask({ stream: true }, eu)).status).toBe(502);
+      expect(losses("failed")).toEqual([0, 1]);
+    },
+  );
 
   test("covers streams until their first byte", async () => {
     world.main.reply(openaiFault(503, "down"));
@@ -123,6 +137,28 @@ describe("an upstream that gives no answer", () => {
 });
 
 describe("an upstream's error", () => {
+  test.each([404, 410])("%d about the model that Segue named is a 502 that names it", async (status) => {
+    world.main.reply(openaiFault(status, "gone"));
+    const response = await ask({}, eu);
+    expect(response.status).toBe(502);
+    expect(response.headers.get("x-should-retry")).toBe("false");
+    expect(await response.json()).toMatchObject({
+      error: {
+        code: "upstream_model_not_found",
+        message: `Provider 'main' answered ${status} for its model 'model-warm': upstream says gone`,
+      },
+    });
+    expect(losses("failed")).toEqual([1]);
+  });
+
+  test("402 about Segue's account is passed on and counts as a failure", async () => {
+    world.main.reply(openaiFault(402, "no_credit"));
+    const response = await ask({}, eu);
+    expect(response.status).toBe(402);
+    expect(await response.json()).toMatchObject({ error: { code: "no_credit" } });
+    expect(losses("failed")).toEqual([1]);
+  });
+
   test.each([401, 403])("%d about Segue's key is a 502 without the key", async (status) => {
     world.main.reply(
       json({ error: { message: `Incorrect API key: ${UPSTREAM_KEY}`, code: "invalid_api_key" } }, { status }),
@@ -185,7 +221,7 @@ describe("a stream that breaks off", () => {
   test("at any byte leaves whole events, then the error, and no fake end", async () => {
     const whole = Buffer.from(eventText(delta("m", { content: "ü🦊" })) + eventText(stop("m")));
     const ends = [0, whole.indexOf("\n\n") + 2, whole.length];
-    for (let at = 0; at <= whole.length; at += 3) {
+    for (let at = 1; at <= whole.length; at += 3) {
       world.main.reply(bytes([whole.subarray(0, at)], { ending: "cut" }));
       const text = await (await ask({ stream: true })).text();
       const sent = whole.subarray(

@@ -47,6 +47,20 @@ describe("an approval", () => {
     expect(state.revision).toBe(waiting.revision);
   });
 
+  test.each(["constructor", "__proto__", "toString"])("of %s, which every object has, finds nothing", (id) =>
+    expect(approve(waiting, { id })).rejects.toMatchObject({ code: "not_found", reason: "switchover_not_found" }),
+  );
+
+  test("is refused to whoever recorded the signal that the proposal rests on", async () => {
+    const change = changeOf(start, { raisedBy: "user:alice" });
+    const own = after(start, [proposed(switchoverOf(start, { id: "m1", gate: "approval", change }))], NOW);
+    const named = own.switchovers["m1"]!.digest;
+    await expect(approve(own, { digest: named })).rejects.toMatchObject({ code: "forbidden", reason: "self_approval" });
+    await expect(approve(own, { digest: named, actor: bob })).resolves.toMatchObject({
+      result: { phase: { by: bob } },
+    });
+  });
+
   const machine: Actor = { kind: "key", id: "ci" };
   const byAlice = after(start, [proposed(gated({ proposedBy: alice }))], NOW);
   const otherKey: Actor = { kind: "user", id: "alice", keyId: "another" };

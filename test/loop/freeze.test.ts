@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { freezeOf } from "../../src/core/guard.ts";
 import type { FreezeScope } from "../../src/core/event.ts";
-import { freeze, unfreeze } from "../../src/loop/freeze.ts";
+import { freeze, listFreezes, unfreeze } from "../../src/loop/freeze.ts";
 import { controlPlaneWith, segmentOf, stateOf, alice, NOW } from "./loop-fixture.ts";
 
 const start = stateOf([segmentOf("alpha"), segmentOf("beta")]);
@@ -48,6 +48,8 @@ describe("a freeze", () => {
   test.each([
     { scope: { segment: "alpha" }, code: "invalid_request", param: "policy", because: "no policy is named" },
     { scope: { policy: "search" }, code: "not_found", param: "policy", because: "there is no such policy" },
+    { scope: { policy: "toString" }, code: "not_found", param: "policy", because: "only every object has it" },
+    { scope: { policy: "__proto__" }, code: "not_found", param: "policy", because: "it is every object's prototype" },
     { scope: { policy: "chat", segment: "gamma" }, code: "not_found", param: "segment", because: "no such segment" },
   ])("is refused with $code when $because, and nothing is written", async ({ scope, code, param }) => {
     const world = await controlPlaneWith(start);
@@ -64,6 +66,26 @@ describe("a freeze", () => {
       code: "invalid_request",
     });
     expect(world.controlPlane.state()).toStrictEqual(start);
+  });
+});
+
+describe("after its end, a freeze", () => {
+  test("is listed no more, and those without an end are", async () => {
+    const world = await frozen({}, 60);
+    await freeze(world, { scope: { policy: "chat" }, reason, forSeconds: null, actor: alice });
+    world.setTime(NOW + 59_999);
+    expect(listFreezes(world).map(({ scope }) => scope)).toEqual([{}, { policy: "chat" }]);
+    world.setTime(NOW + 60_000);
+    expect(listFreezes(world).map(({ scope }) => scope)).toEqual([{ policy: "chat" }]);
+  });
+
+  test("cannot be lifted, and is not named among what is frozen", async () => {
+    const world = await frozen({}, 60);
+    world.setTime(NOW + 60_000);
+    await expect(unfreeze(world, { scope: {}, reason: "done", actor: alice })).rejects.toMatchObject({
+      code: "not_found",
+      message: expect.stringContaining("frozen: none"),
+    });
   });
 });
 

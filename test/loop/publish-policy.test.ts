@@ -48,6 +48,24 @@ async function start() {
 }
 
 describe("publishing policies", () => {
+  const other = segment({ id: "zeroth", when: "!premium" });
+  test.each([
+    { over: { segments: [other, segment()] }, ends: true, because: "a segment is tried before it now" },
+    { over: { segments: [segment(), other] }, ends: false, because: "the new one is tried after it" },
+    { over: { attributes: { premium: { type: "boolean", default: true } } }, ends: true, because: "a default changed" },
+    {
+      over: { attributes: { premium: { type: "boolean", description: "paid" } } },
+      ends: false,
+      because: "a description is for people",
+    },
+    { over: { canary: { labelsMax: 50 } }, ends: true, because: "canaries are run otherwise" },
+  ])("ends an open switchover ($ends) when $because", async ({ over, ends }) => {
+    const { publish, controlPlane } = await start();
+    await publish([publicationOf()]);
+    await controlPlane.commit(actor, () => [openSwitchover("chat", "first")]);
+    expect((await publish([publicationOf(over)])).superseded).toEqual(ends ? ["switchover-first"] : []);
+  });
+
   test("appends one entry per policy, in one commit, and says the revision", async () => {
     const { publish, controlPlane } = await start();
     const result = await publish([publicationOf(), publicationOf({ policy: "other" })], 0);

@@ -44,6 +44,35 @@ const reads = (...list: Reading[]) =>
       list.filter((each) => each.variant === variant && each.segment === segment.id && policy === "chat"),
   });
 
+describe("no data", () => {
+  test("takes back no alarm: a proposal that waits goes on waiting", () => {
+    const start = stateOf([segmentOf("alpha", { risk: "high", mode: "approve" })]);
+    const alarmed = after(start, [signalOf()], NOW);
+    const waiting = after(alarmed, reconcile(alarmed, contextOf()), NOW);
+    expect(waiting.segments["chat/alpha"]?.open).not.toBeNull();
+    const silent = after(waiting, [signalOf({ status: "inconclusive", observedAt: NOW + 1 })], NOW + 1);
+    expect(reconcile(silent, contextOf({ now: NOW + 1 }))).toEqual([]);
+    const well = after(silent, [signalOf({ status: "recovered", observedAt: NOW + 2 })], NOW + 2);
+    expect(reconcile(well, contextOf({ now: NOW + 2 }))).toMatchObject([{ phase: { kind: "superseded" } }]);
+  });
+});
+
+describe("an outside word for a candidate", () => {
+  test("carries one step, and the next one takes another", () => {
+    const steps = [0.1, 0.5].map((share) => ({ share, labelsMin: 10, secondsMin: 0 }));
+    const start = stateOf();
+    const trying = withCanary(start, { change: changeOf(start, { steps }) });
+    const word = (at: number) => signalOf({ variant: "second", status: "recovered", observedAt: at });
+    const step = (state: ControlState, now: number) => after(state, reconcile(state, contextOf({ now })), now);
+    const phaseOf = (state: ControlState) => Object.values(state.switchovers)[0]!.phase;
+    const first = step(after(trying, [word(NOW + 1)], NOW + 1), NOW + 1);
+    expect(phaseOf(first)).toMatchObject({ kind: "canary", step: 1 });
+    const second = step(first, NOW + 2);
+    expect(phaseOf(second)).toMatchObject({ kind: "canary", step: 1 });
+    expect(phaseOf(step(after(second, [word(NOW + 3)], NOW + 3), NOW + 3))).toMatchObject({ kind: "confirmed" });
+  });
+});
+
 describe("a segment of high risk", () => {
   test("never moves without a person, whatever the flags say", () =>
     fc.assert(

@@ -32,6 +32,29 @@ test("a forced variant is recorded when it starts and when it ends, by the flag"
   expect(effects()).toEqual({});
 });
 
+test.each([
+  { flag: "segue-automation", on: { automation: false }, off: { automation: true }, value: "false" },
+  { flag: "segue-mode", on: { mode: "alert" }, off: { mode: "" }, value: "alert" },
+])("$flag is recorded too, for the ledger must say why the loop acted or did not", async ({ flag, on, off, value }) => {
+  const { flags, events, effects } = await world();
+  flags.set(on);
+  const started = await events();
+  expect(started.length).toBeGreaterThan(0);
+  for (const event of started)
+    expect(event).toMatchObject({
+      type: "flag.effect-started",
+      flag,
+      variant: null,
+      value,
+      by: { kind: "flag", flag },
+    });
+  expect(effects()["support/prime"]).toBeUndefined();
+  expect(await events()).toEqual([]);
+  flags.set(off);
+  expect(await events()).toHaveLength(started.length);
+  expect(effects()).toEqual({});
+});
+
 test("nothing is written when nothing changed, however often it runs", async () => {
   const { flags, run, entries } = await world();
   flags.set({ fallback: "baseline" });

@@ -33,7 +33,7 @@ describe("the unmodified openai client", () => {
       "x-segue-revision": "1",
       "x-segue-request-id": "request-1",
     });
-    const ref = world.deps.predictionIds.open(response.headers.get("x-segue-prediction-id")!);
+    const ref = world.predictionOf(response);
     expect(world.deps.controlPlane.state().rows[ref!.row]).toBe("support-chat/eu/warm");
   });
 
@@ -79,7 +79,6 @@ describe("the unmodified openai client", () => {
   });
 
   test.each([
-    { fault: openaiFault(404, "model_gone"), raises: NotFoundError, status: 404 },
     { fault: openaiFault(400, "context_length_exceeded"), raises: BadRequestError, status: 400 },
     { fault: openaiFault(422, "unprocessable"), raises: UnprocessableEntityError, status: 422 },
   ])("raises the upstream's $status as it came", async ({ fault, raises, status }) => {
@@ -136,7 +135,13 @@ describe("what passes through", () => {
     const text = '{ "choices": [ ],\n "big": 12345678901234567890, "ü": "\\u00fc" }';
     world.main.reply({
       chunks: [text],
-      headers: { "content-type": "application/json; odd=1", "set-cookie": "a=b", "x-vendor": "v", server: "up" },
+      headers: {
+        "content-type": "application/json; odd=1",
+        "set-cookie": "a=b",
+        "x-vendor": "v",
+        server: "up",
+        "openai-organization": "org-1",
+      },
     });
     const response = await raw({});
     expect(await response.text()).toBe(text);
@@ -144,6 +149,7 @@ describe("what passes through", () => {
     expect(response.headers.get("x-vendor")).toBe("v");
     expect(response.headers.get("set-cookie")).toBeNull();
     expect(response.headers.get("server")).toBeNull();
+    expect(response.headers.get("openai-organization")).toBeNull();
   });
 
   test("a stream's bytes, wherever the network splits them", async () => {
@@ -168,12 +174,20 @@ describe("what passes through", () => {
   test("neither the client's key nor Segue's own headers go upstream, and Segue's key does", async () => {
     await raw(
       {},
-      { "x-segue-attributes": '{"region":"eu"}', "x-segue-session": "s", cookie: "c=1", "x-client-request-id": "mine" },
+      {
+        "x-segue-attributes": '{"region":"eu"}',
+        "x-segue-session": "s",
+        cookie: "c=1",
+        "idempotency-key": "k",
+        "x-client-request-id": "mine",
+      },
     );
     const { headers } = world.main.requests[0]!;
     expect(headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`);
     expect(JSON.stringify(headers)).not.toContain(world.key);
-    expect(Object.keys(headers).filter((name) => name.startsWith("x-segue") || name === "cookie")).toEqual([]);
+    expect(
+      Object.keys(headers).filter((name) => name.startsWith("x-segue") || ["cookie", "idempotency-key"].includes(name)),
+    ).toEqual([]);
     expect(headers["x-client-request-id"]).toBe("mine");
     expect(headers["accept-encoding"]).toBe("identity");
   });
@@ -234,6 +248,18 @@ describe("a client that leaves", () => {
     expect(world.main.requests).toHaveLength(1);
   });
 
+  test("after longer than is slow has had a slow answer, but not a failed one", async () => {
+    world.main.reply({ headless: true, ending: "hold" });
+    const leaving = new AbortController();
+    const create = world.client.chat.completions.create(hello, { signal: leaving.signal });
+    await world.main.arrived(0);
+    world.clock.at += 1001;
+    leaving.abort();
+    await expect(create).rejects.toBeInstanceOf(APIUserAbortError);
+    expect(await world.exposed()).toMatchObject({ status: 499, latencyMs: 1001 });
+    expect(world.outcomes.map(({ metric, loss }) => [metric, loss])).toEqual([["slow", 1]]);
+  });
+
   test("after [DONE] has had a good answer", async () => {
     world.main.reply({ ...events([stop("m")]), ending: "hold" });
     const leaving = new AbortController();
@@ -249,5 +275,35 @@ describe("a client that leaves", () => {
     leaving.abort();
     expect(await world.exposed()).toMatchObject({ status: 200, error: null });
     expect(await (await world.main.arrived(0)).closed).toBe("aborted");
+  });
+});
+
+describe("nesting", () => {
+  const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+  const body = (levels: number): string => JSON.stringify({ ...hello, messages: "@" }).replace('"@"', nested(levels));
+
+  test("of what a request may hold is passed on, and deeper is refused whatever the depth", async () => {
+    expect((await world.post("/v1/chat/completions", body(199))).status).toBe(200);
+    for (const levels of [200, 100_000]) {
+      const response = await world.post("/v1/chat/completions", body(levels));
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ error: { code: "too_deep" } });
+    }
+    expect(world.main.requests).toHaveLength(1);
+  });
+
+  test("is not counted in strings", async () => {
+    const content = `"\\${"[{".repeat(500)}\\"`;
+    expect((await raw({ messages: [{ role: "user", content }] })).status).toBe(200);
+  });
+
+  test("of an attribute is refused in few words", async () => {
+    for (const value of [nested(150), nested(3000)]) {
+      const response = await raw({}, { "x-segue-attributes": `{"region":${value}}` });
+      expect(response.status).toBe(400);
+      expect((await response.text()).length).toBeLessThan(300);
+    }
+    const both = await raw({ metadata: { region: [["eu"]] } }, eu.headers);
+    expect(await both.json()).toMatchObject({ error: { code: "contradictory_attribute" } });
   });
 });

@@ -81,7 +81,20 @@ describe("POST /v1/decisions", () => {
     expect(served.status).toBe(403);
   });
 
+  test("agrees with a completion of the same key that may read, until it states otherwise", async () => {
+    const gold = apiKey("goldreader", { scopes: ["read", "serve"], attributes: { user_tier: "gold", elsewhere: 1 } });
+    world.commit({ type: "key.created", key: gold.key });
+    const headers = { authorization: `Bearer ${gold.text}` };
+    const asked = async (attributes: object) =>
+      (await world.post("/v1/decisions", { model: "support-chat", attributes }, headers)).json();
+    const served = await world.post("/v1/chat/completions", { model: "support-chat", messages: [] }, headers);
+    expect(served.headers.get("x-segue-segment")).toBe("gold");
+    expect(await asked({})).toMatchObject({ segment: "gold", attributes: { user_tier: "gold" } });
+    expect(await asked({ user_tier: "none" })).toMatchObject({ segment: "default", attributes: { user_tier: "none" } });
+  });
+
   test.each([
+    { body: { attributes: JSON.parse('{"__proto__":"x"}') }, status: 400, code: "unknown_attribute" },
     { body: { attributes: { colour: 1 } }, status: 400, code: "unknown_attribute" },
     { body: { attributes: [] }, status: 400, code: "invalid_field" },
     { body: { model: "nope" }, status: 404, code: "model_not_found" },

@@ -26,6 +26,10 @@ describe("feedback", () => {
     expect(world.outcomes).toEqual([{ ...row, metric: "thumbs", loss: 0.25, at: servedAt, predictionId: id }]);
   });
 
+  test("says that a comment is not kept", async () => {
+    expect((await send({ score: 1, comment: "fine" })).body).toMatchObject({ recorded: true, comment: "not_kept" });
+  });
+
   test("counts once", async () => {
     await send({ score: 1 });
     expect((await send({ score: 0 })).body).toMatchObject({ recorded: false, variant: "plain" });
@@ -63,10 +67,12 @@ describe("feedback", () => {
   });
 
   test("with a forged or foreign prediction id is refused", async () => {
-    const ref = world.deps.predictionIds.open(id)!;
-    const forged = predictionIds(["another secret"]).sign(ref);
-    const foreign = world.deps.predictionIds.sign({ ...ref, row: 9999 });
-    for (const prediction of [forged, foreign, `${id}A`, id.slice(1)])
+    const ref = world.deps.predictionIds.open(id, (row) => world.deps.controlPlane.state().rows[row])!;
+    const key = "support-chat/default/plain";
+    const forged = predictionIds(["another secret"]).sign(ref, key);
+    const foreign = world.deps.predictionIds.sign({ ...ref, row: 9999 }, key);
+    const otherLedger = world.deps.predictionIds.sign(ref, "support-chat/eu/warm");
+    for (const prediction of [forged, foreign, otherLedger, `${id}A`, id.slice(1)])
       expect(await send({ prediction_id: prediction, score: 1 })).toMatchObject({
         status: 400,
         body: { error: { code: "invalid_prediction_id" } },

@@ -81,6 +81,21 @@ describe("POST /api/signals", () => {
     { because: "it names a source", body: { ...draft, source: "arize" }, param: "source" },
     { because: "its status is unknown", body: { ...draft, status: "fine" }, param: "status" },
     { because: "its loss is no share", body: { ...draft, evidence: { lossMean: 2 } }, param: "evidence.lossMean" },
+    {
+      because: "its page is no web address",
+      body: { ...draft, evidence: { url: "javascript:alert(1)" } },
+      param: "evidence.url",
+    },
+    {
+      because: "its page's address breaks the line",
+      body: { ...draft, evidence: { url: "https://a.example/\u001b[2J" } },
+      param: "evidence.url",
+    },
+    {
+      because: "its page's address is longer than 2 000",
+      body: { ...draft, evidence: { url: `https://a.example/${"a".repeat(1983)}` } },
+      param: "evidence.url",
+    },
     { because: "its policy is unknown", body: { ...draft, policy: "billing" }, param: "policy" },
     { because: "its segment is unknown", body: { ...draft, segment: "gone" }, param: "segment" },
     { because: "its metric is not declared", body: { ...draft, metric: "thumbs" }, param: "metric" },
@@ -96,9 +111,17 @@ describe("POST /api/signals", () => {
     expect(signals()).toEqual([]);
   });
 
+  test("keeps the address of a page of up to 2 000 characters", async () => {
+    const { post, signals } = await world();
+    const url = `https://a.example/${"a".repeat(1982)}`;
+    expect((await post({ ...draft, evidence: { url } })).status).toBe(200);
+    expect(signals()).toMatchObject([{ evidence: { url } }]);
+  });
+
   test("needs the scope, and a key for that policy", async () => {
     expect((await (await world(keyOf({ scopes: ["read"] }))).post(draft)).status).toBe(403);
-    expect((await (await world(keyOf({ policies: ["billing"] }))).post(draft)).status).toBe(403);
+    const limited = await world(keyOf({ policies: ["billing"] }));
+    expect(await limited.post(draft)).toMatchObject({ status: 403, body: { error: { param: "policy" } } });
     expect((await (await world(keyOf({ policies: ["support"] }))).post(draft)).status).toBe(200);
   });
 

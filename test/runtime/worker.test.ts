@@ -99,10 +99,13 @@ describe("the Worker", () => {
     });
   });
 
-  test("signs prediction ids that a Node host of the same secret opens", async () => {
+  test("signs prediction ids of its rows with its secret", async () => {
     const response = await post({});
     await response.text();
-    const opened = predictionIds([SECRET]).open(response.headers.get("x-segue-prediction-id")!);
+    const [id, segment, variant] = ["prediction-id", "segment", "variant"].map((name) =>
+      response.headers.get(`x-segue-${name}`),
+    );
+    const opened = predictionIds([SECRET]).open(id!, () => `helpdesk/${segment}/${variant}`);
     expect(opened?.revision).toBe(Number(response.headers.get("x-segue-revision")));
   });
 

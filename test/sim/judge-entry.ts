@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "../../src/core/outcome.ts";
 import type { Switchover } from "../../src/core/switchover.ts";
-import { judgeConfirmation, judgeDetector, judgeProposal, judgeRollBack } from "./judge-evidence.ts";
+import { judgeConfirmation, judgeDetector, judgeProposal, judgeResolution, judgeRollBack } from "./judge-evidence.ts";
 import type { Accuse } from "./ledger-judge.ts";
 import {
   freezesOver,
@@ -27,6 +27,9 @@ export interface Circumstances {
   readonly asked: readonly { readonly id: string; readonly actor: string; readonly digest: string }[];
 }
 
+/** The loop's words for a proposal that it withdraws. */
+const NOTHING_DEGRADED = "no source says degraded any more";
+
 type MayFollow = Readonly<Record<string, readonly string[]>>;
 const order: MayFollow = {
   proposed: ["approved", "canary", "rejected", "expired", "superseded"],
@@ -47,6 +50,7 @@ export function judgeEntry(model: Model, entry: Written, around: Circumstances, 
     if (model.signalIds.has(`${source}:${id}`)) accuse(4, `signal ${source}:${id} is recorded twice`);
     if (source.startsWith("detector:")) judgeDetector(model, entry, event.signal, { heard: around.heard, accuse });
   }
+  if (event.type === "escalation.resolved") judgeResolution(model, placeOf(event), { heard: around.heard, accuse });
   if (event.type === "switchover.proposed") judgeOpening(model, entry, event.switchover, { around, accuse });
   if (event.type === "switchover.moved") {
     const switchover = model.switchovers.get(event.id);
@@ -91,6 +95,8 @@ function judgeMove(model: Model, entry: Written, switchover: SwitchoverRecord, c
   const because = heldBecause(model, record, at, around);
   if (isForward && because !== null) accuse(5, `${id} went on to ${to.kind} although ${because}`);
   if (to.kind === "canary") judgeCanary(model, entry, switchover, { record, ...court });
+  if (to.kind === "superseded" && to.because === NOTHING_DEGRADED)
+    judgeResolution(model, placeOf(change), { heard: around.heard, accuse });
   if (to.kind === "approved") judgeApproval(entry, switchover, court);
   if (to.kind === "confirmed") judgeConfirmation(model, switchover, { heard: around.heard, accuse });
   if (to.kind === "rolledBack" && actor.kind === "loop")

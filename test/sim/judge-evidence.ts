@@ -34,6 +34,18 @@ const mean = (losses: readonly number[]): number => losses.reduce((sum, loss) =>
 const signalsAbout = (model: Model, place: string, variant: string) =>
   [...model.signals.values()].filter(({ signal }) => placeOf(signal) === place && signal.variant === variant);
 
+/** All is well only when whoever said otherwise has taken it back. */
+export function judgeResolution(model: Model, place: string, { accuse }: Court): void {
+  const record = model.segments.get(place);
+  if (record === undefined) return;
+  const { incumbent, since } = servedNow(record);
+  const standing = signalsAbout(model, place, incumbent).find(
+    ({ signal, at }) => signal.status === "degraded" && at >= since,
+  );
+  if (standing !== undefined)
+    accuse(8, `${place} is called well while ${standing.signal.source} still says that ${incumbent} is degraded`);
+}
+
 /** A detector speaks from labels of that very variant, served since it became the incumbent or the candidate. */
 export function judgeDetector(model: Model, { at }: Written, signal: Signal, court: Court): void {
   const record = model.segments.get(placeOf(signal));

@@ -69,7 +69,9 @@ function takeIn(model: Model, entry: Written): void {
       const known = model.signals.get(key);
       const heard = { signal, at: Math.min(signal.observedAt, at) };
       model.signalIds.add(`${signal.source}:${signal.id}`);
-      if (known === undefined || heard.at >= known.at) model.signals.set(key, heard);
+      // "No data" is nobody's word about anything.
+      if (known === undefined || (signal.status !== "inconclusive" && heard.at >= known.at))
+        model.signals.set(key, heard);
       return;
     }
     case "switchover.proposed": {

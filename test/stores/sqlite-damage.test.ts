@@ -224,6 +224,10 @@ describe("a file that is not this ledger is refused and left as it is", () => {
     isRefused("foreign_file", () => edit("CREATE TABLE meta (a)")),
   );
   test(
+    "a file of exposures, which would pass for a ledger without entries",
+    isRefused("foreign_file", () => openDatabase(file, { kind: "exposures" }).close()),
+  );
+  test(
     "a newer format",
     isRefused("newer_format", () => {
       copyFileSync(source, file);

@@ -9,7 +9,7 @@ let folder: ReturnType<typeof temporaryFolder>;
 let database: Database;
 beforeEach(() => {
   folder = temporaryFolder();
-  database = openDatabase(join(folder.path, "exposures.db"), { durability: "relaxed" });
+  database = openDatabase(join(folder.path, "exposures.db"), { kind: "exposures" });
 });
 afterEach(() => {
   database.close();

@@ -1,5 +1,7 @@
+import { hash } from "node:crypto";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FOLD_VERSION } from "../../src/core/fold.ts";
 import { emptyState } from "../../src/core/state.ts";
 import type { Ledger } from "../../src/ports.ts";
 import { openSqliteLedger } from "../../src/stores/sqlite-ledger.ts";
@@ -7,13 +9,14 @@ import { openDatabase, type Database } from "../../src/stores/sqlite.ts";
 import { after, draft, signalEvent } from "../contracts/history.ts";
 import { temporaryFolder } from "../contracts/temporary-folder.ts";
 
+const snapshotKeys = ["the key of this data directory"];
 let folder: ReturnType<typeof temporaryFolder>;
 let database: Database;
 let ledger: Ledger;
 beforeEach(() => {
   folder = temporaryFolder();
   database = openDatabase(join(folder.path, "ledger.db"), { busyTimeoutMs: 0 });
-  ledger = openSqliteLedger(database);
+  ledger = openSqliteLedger(database, { snapshotKeys });
 });
 afterEach(async () => {
   await ledger.close();
@@ -96,10 +99,31 @@ describe("snapshots in SQLite", () => {
     expect(await loadedSeq()).toBeNull();
   });
 
+  test("count as not there when somebody without the key wrote them, whatever digest they bear", async () => {
+    await save(1);
+    const row = database.connection.prepare("SELECT hash, replace(state, 's-1', 's-9') AS state FROM snapshots").get()!;
+    const digest = hash("sha256", `${FOLD_VERSION}\n1\n${String(row.hash)}\n${String(row.state)}`);
+    database.connection.prepare("UPDATE snapshots SET state = ?, digest = ?").run(String(row.state), digest);
+    expect(await loadedSeq()).toBeNull();
+  });
+
+  test("open with any of the keys, with no other, and not without one", async () => {
+    await save(1);
+    const seqWith = async (...keys: readonly string[]) => {
+      const again = openSqliteLedger(openDatabase(database.file), { snapshotKeys: keys });
+      const snapshot = await again.loadSnapshot();
+      await again.close();
+      return snapshot?.head.seq ?? null;
+    };
+    expect(await seqWith("a newer key", ...snapshotKeys)).toBe(1);
+    expect(await seqWith("another key")).toBeNull();
+    expect(await seqWith()).toBeNull();
+  });
+
   test("do not keep a ledger from opening when their text is damaged", async () => {
     await save(2);
     database.connection.exec("UPDATE snapshots SET state = '{'");
-    const again = openSqliteLedger(openDatabase(database.file));
+    const again = openSqliteLedger(openDatabase(database.file), { snapshotKeys });
     expect(await again.loadSnapshot()).toBeNull();
     await again.close();
   });

@@ -8,6 +8,8 @@ import { leaseContract } from "../contracts/lease.ts";
 import { ledgerContract } from "../contracts/ledger.ts";
 import { temporaryFolder } from "../contracts/temporary-folder.ts";
 
+const snapshotKeys = ["a key that both processes have"];
+
 function openTemporary() {
   const folder = temporaryFolder();
   const database = openDatabase(join(folder.path, "ledger.db"));
@@ -30,9 +32,9 @@ checkpointsContract("SQLite", async () => {
 
 ledgerContract("SQLite", async () => {
   const { database, clean } = openTemporary();
-  const other = openSqliteLedger(openDatabase(database.file));
+  const other = openSqliteLedger(openDatabase(database.file), { snapshotKeys });
   return {
-    ledger: openSqliteLedger(database, { pollMs: 5 }),
+    ledger: openSqliteLedger(database, { pollMs: 5, snapshotKeys }),
     lease: createSqliteLease(database),
     other,
     clean: async () => {
