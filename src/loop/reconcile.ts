@@ -39,7 +39,10 @@ export function reconcile(state: ControlState, context: LoopContext): Event[] {
         held,
         signals: about,
       };
-      events.push(...observed(subject, context));
+      const heard = observed(subject, context);
+      events.push(...heard);
+      // What was just heard may take back what the state still says, so the step is left to the next pass.
+      if (heard.some(({ type }) => type === "signal.recorded")) continue;
       const following = step(subject, context, state.head.seq + events.length);
       events.push(...following);
       planned = following.reduce(withProposal, planned);

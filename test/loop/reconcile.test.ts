@@ -44,6 +44,25 @@ const reads = (...list: Reading[]) =>
       list.filter((each) => each.variant === variant && each.segment === segment.id && policy === "chat"),
   });
 
+test("a detector that takes its alarm back is heard first: nothing is proposed in the same pass", () => {
+  const start = stateOf();
+  const alarm = signalOf({ source: "detector:bound" });
+  const alarmed = after(start, [alarm], NOW);
+  const well = {
+    policy: "chat",
+    segment: "alpha",
+    variant: "first",
+    metric: "helpful",
+    against: "bound" as const,
+    alarmed: false,
+    evidence: {},
+  };
+  const context = contextOf({ now: NOW + 1, scoreboard: measured({ readings: () => [well] }) });
+  const events = reconcile(alarmed, context);
+  expect(events).toMatchObject([{ type: "signal.recorded", signal: { status: "recovered" } }]);
+  expect(reconcile(after(alarmed, events, NOW + 1), context)).toEqual([]);
+});
+
 describe("no data", () => {
   test("takes back no alarm: a proposal that waits goes on waiting", () => {
     const start = stateOf([segmentOf("alpha", { risk: "high", mode: "approve" })]);
