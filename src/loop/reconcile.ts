@@ -87,15 +87,17 @@ function observed({ policy, segment, current, signals, state }: Subject, context
   if (open?.phase.kind === "canary") serving.push({ variant: open.change.to, since: open.phase.startedAt });
   return serving.flatMap(({ variant, since }) => {
     const readings = context.scoreboard.readings(policy.policy, segment, variant);
-    return [...detectorSignals(readings, signals, since, context.now), ...frozenBaselines(readings, state, context)];
+    return [
+      ...detectorSignals(readings, signals, { since, now: context.now, seq: state.head.seq }),
+      ...frozenBaselines(readings, state, context),
+    ];
   });
 }
 
 function detectorSignals(
   readings: readonly Reading[],
   signals: readonly Signal[],
-  since: number,
-  now: number,
+  { since, now, seq }: { readonly since: number; readonly now: number; readonly seq: number },
 ): Event[] {
   return readings.flatMap(({ policy, segment, variant, metric, against, alarmed, evidence }) => {
     const about = { source: `detector:${against}`, policy, segment, variant, metric };
@@ -105,8 +107,9 @@ function detectorSignals(
     if (fresh ? latest.status === status : !alarmed) return [];
     // After a clock went back the state would keep the later one, and this would be recorded again and again.
     if (latest !== undefined && latest.observedAt > now) return [];
-    // A digest, because the names together may be longer than an id.
-    const id = `${digestOf(signalKey(about)).slice(0, 16)}@${now}`;
+    // A digest, because the names together may be longer than an id; the ledger's head, because a detector can change its
+    // mind twice within a millisecond.
+    const id = `${digestOf(signalKey(about)).slice(0, 16)}@${seq}`;
     const signal: Signal = { ...about, id, status, observedAt: now, evidence };
     return [{ type: "signal.recorded", signal }];
   });
