@@ -23,6 +23,7 @@ import { createSqliteExposures } from "./stores/sqlite-exposures.ts";
 import { createSqliteLease } from "./stores/sqlite-lease.ts";
 import { openSqliteLedger } from "./stores/sqlite-ledger.ts";
 import { openDatabase, SERVING } from "./stores/sqlite.ts";
+import { announce } from "./telemetry/announce.ts";
 import { memoryCounters } from "./telemetry/counters.ts";
 
 /** An upstream that sends nothing for this long in the middle of an answer has broken off. */
@@ -102,8 +103,12 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
   await warnOfOther(lease, { instance, now: clock.now(), data: config.SEGUE_DATA }, log);
 
   const stops = [
-    every(config.SEGUE_TICK_MS, segue.tick, (error) =>
-      log.error("the loop's tick failed; it is tried again", { error }),
+    every(
+      config.SEGUE_TICK_MS,
+      async () => {
+        for (const entry of (await segue.tick()).entries) announce(log, entry);
+      },
+      (error) => log.error("the loop's tick failed; it is tried again", { error }),
     ),
     every(config.SEGUE_CHECKPOINT_MS, segue.checkpoint, (error) => log.warn("the checkpoint was not saved", { error })),
     every(config.SEGUE_ARIZE_POLL_MS, segue.pollSources, (error) => log.warn("the sources were not polled", { error })),

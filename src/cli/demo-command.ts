@@ -31,6 +31,8 @@ export const demoCommand = ({ output }: CommandContext): Command =>
       const { runDemo } = await import("../demo/demo.ts");
       const { resultText, terminalShow } = await import("../demo/show.ts");
       const isAutomatic = options.yes === true || output().json;
+      // Ending by way of 'exit' takes the demo's processes and its folder with it.
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
       const keyboard = waitForYes();
       const show = terminalShow(process.stderr, keyboard.yes);
       let upstream: DemoUpstream | undefined;

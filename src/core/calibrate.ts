@@ -28,6 +28,13 @@ export function calibrateStreams(streams: Record<string, Stream>, state: Control
   }
 }
 
+/** Gives a stream that was just begun its watches, so that its first labels count; what it takes of others waits for the next calibration. */
+export function calibrateNew(streams: Record<string, Stream>, state: ControlState, row: Row): void {
+  const policy = Object.hasOwn(state.policies, row.policy) ? state.policies[row.policy]?.policy : undefined;
+  const segment = policy?.segments.find(({ id }) => id === row.segment);
+  if (policy !== undefined && segment !== undefined) calibrateSegment(streams, state, { policy, segment }, new Map());
+}
+
 function calibrateSegment(
   streams: Record<string, Stream>,
   state: ControlState,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { baselineMean } from "./baseline.ts";
 import { assert } from "./errors.ts";
-import { calibrateStreams, calibrateTrials, streamKey, type Row } from "./calibrate.ts";
+import { calibrateNew, calibrateStreams, calibrateTrials, streamKey, type Row } from "./calibrate.ts";
 import { ALARM_THRESHOLD, degradedLabels, degradedLevel, isAlarmed, statisticOf, type Detector } from "./detector.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Objective, Segment } from "./policy.ts";
@@ -76,12 +76,19 @@ export function createScoreboard(saved?: unknown): Scoreboard {
     saved === undefined || saved === null
       ? { version: VERSION, streams: {}, trials: {}, traffic: {}, canaries: {}, seen: [] }
       : (Saved.parse(structuredClone(saved)) as unknown as Data);
+  /** The state of the last calibration. */
+  let known: ControlState | null = null;
   const { isNew, last } = deduplicator(data.seen);
   return {
     observe: (outcome) => {
       assert(outcome.loss >= 0 && outcome.loss <= 1, `a loss of ${outcome.loss} on ${outcome.metric}`);
       if (!isNew(outcome)) return false;
-      const stream = (data.streams[streamKey(outcome)] ??= newStream());
+      const key = streamKey(outcome);
+      if (data.streams[key] === undefined) {
+        data.streams[key] = newStream();
+        if (known !== null) calibrateNew(data.streams, known, outcome);
+      }
+      const stream = data.streams[key];
       observeStream(stream, outcome.loss, outcome.at);
       const switchover = data.canaries[segmentKey(outcome.policy, outcome.segment)];
       if (switchover !== undefined) feedTrial(data.trials[switchover.id], switchover, outcome);
@@ -89,6 +96,7 @@ export function createScoreboard(saved?: unknown): Scoreboard {
     },
     expose: (policy, segment, at) => countExposure(data.traffic, segmentKey(policy, segment), at),
     calibrate: (state, now) => {
+      known = state;
       const canaries = openCanaries(state);
       data.canaries = Object.fromEntries([...canaries].map(([key, { id, change }]) => [key, { id, change }]));
       calibrateTrials(data.trials, state, canaries);

@@ -128,6 +128,9 @@ function watchLedger(
         if (entry.event.phase.kind === "canary" || entry.event.phase.kind === "approved") canaries.add(entry.event.id);
         else canaries.delete(entry.event.id);
       }
+      // Until somebody has decided, there is something to wait for.
+      if (entry.event.type === "switchover.proposed" && entry.event.switchover.gate === "approval")
+        canaries.add(entry.event.switchover.id);
       if (entry.event.type !== "switchover.proposed" || entry.event.switchover.gate !== "approval") continue;
       await decide(entry.event.switchover);
     }

@@ -100,7 +100,9 @@ export function resultText({ aggregate, segments, wrongSwitchovers, ledger, requ
         ? held === null
           ? "left alone"
           : "held, people told"
-        : `${switchover.phase}${switchover.approvedBy === null ? "" : `, approved by ${switchover.approvedBy}`}`,
+        : switchover.phase === "proposed"
+          ? "nobody approved; try --yes"
+          : `${switchover.phase}${switchover.approvedBy === null ? "" : `, approved by ${switchover.approvedBy}`}`,
     ],
   );
   return [

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +44,7 @@ export async function startStage(
   options: { readonly apiKeyEnv: string | null; readonly change: (policy: Policy) => Policy },
 ): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), "segue-demo-"));
+  process.once("exit", () => rmSync(data, { recursive: true, force: true }));
   try {
     const { policy, keys } = await prepare(data, options.change);
     await writeFile(join(data, "flags.json"), JSON.stringify({ flagValues: { "segue-fallback": "" } }));

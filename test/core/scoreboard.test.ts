@@ -77,6 +77,13 @@ describe("what a loss means", () => {
   });
 });
 
+test("the first labels of a new stream reach its detectors, without waiting for the next calibration", () => {
+  const scoreboard = createScoreboard();
+  scoreboard.calibrate(start, NOW);
+  feed(scoreboard, 40, { loss: 1 });
+  expect(alarmed(scoreboard)).toEqual(["helpful/bound"]);
+});
+
 describe("an outcome", () => {
   test("is counted once for each metric, however often it is repeated", () => {
     const scoreboard = createScoreboard();
