@@ -5,7 +5,16 @@ import type { LedgerEntry } from "./ledger.ts";
 import { signalKey } from "./signal.ts";
 import { meaningOf } from "./meaning.ts";
 import { DEFAULT_SEGMENT, type Policy } from "./policy.ts";
-import { flagEffectKey, freezeKey, rowKey, segmentKey, segmentsOf, type ControlState, type Former } from "./state.ts";
+import {
+  flagEffectKey,
+  freezeKey,
+  rowKey,
+  segmentKey,
+  segmentsOf,
+  servableVariants,
+  type ControlState,
+  type Former,
+} from "./state.ts";
 import { isOpen, mayFollow } from "./switchover.ts";
 import { variantDigest } from "./variant-digest.ts";
 
@@ -150,10 +159,7 @@ function publish(
   for (const segment of segmentsOf(policy)) {
     const key = segmentKey(policy.policy, segment.id);
     kept.add(key);
-    const variants = new Set([
-      ...segment.ladder.map((rung) => rung.variant),
-      ...(segment.fallback ? [segment.fallback] : []),
-    ]);
+    const variants = servableVariants(segment);
     for (const variant of variants) addRow(draft, rowKey(policy.policy, segment.id, variant), knownRows);
     const known = draft.segments[key];
     if (known !== undefined && variants.has(known.incumbent)) continue;
@@ -185,10 +191,11 @@ function publish(
 /** A baseline of a segment or metric that means something else by now says nothing about it. */
 function forgetBaselines(draft: Draft, before: Policy | undefined, after: Policy): void {
   if (before === undefined) return;
-  const find = (policy: Policy, id: string | undefined) => policy.segments.find((segment) => segment.id === id);
+  const byId = ({ segments }: Policy) => new Map(segments.map((segment) => [segment.id, segment]));
+  const [old, current] = [byId(before), byId(after)];
   for (const key of Object.keys(draft.baselines)) {
-    const [policy, id, , metric = ""] = key.split("/");
-    const [was, becomes] = [find(before, id), find(after, id)];
+    const [policy, id = "", , metric = ""] = key.split("/");
+    const [was, becomes] = [old.get(id), current.get(id)];
     if (policy !== after.policy || was === undefined) continue;
     if (becomes === undefined || meaningOf(before, was, metric) !== meaningOf(after, becomes, metric))
       delete draft.baselines[key];

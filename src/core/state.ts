@@ -128,6 +128,10 @@ export const flagEffectKey = (policy: string, segment: string, flag: string): st
   flag === FALLBACK_FLAG ? segmentKey(policy, segment) : `${segmentKey(policy, segment)}#${flag}`;
 export const freezeKey = (scope: FreezeScope): string => `${scope.policy ?? "*"}/${scope.segment ?? "*"}`;
 
+/** The variants that a segment may be served: its rungs and its fallback. */
+export const servableVariants = ({ ladder, fallback }: Segment): ReadonlySet<string> =>
+  new Set([...ladder.map(({ variant }) => variant), ...(fallback === undefined ? [] : [fallback])]);
+
 /** The policy's segments and, last, the implicit one of requests that none of them matched. */
 export const segmentsOf = (policy: Policy): readonly Segment[] => [
   ...policy.segments,

@@ -3,7 +3,7 @@ import type { Attributes } from "./attributes.ts";
 import { DEFAULT_SEGMENT, type Policy, type Segment, type Variant } from "./policy.ts";
 import { predicateCompiler, type Predicate } from "./predicate.ts";
 import { compilePrompt, type RenderPrompt } from "./prompt.ts";
-import { rowKey, segmentKey, segmentsOf, type ControlState } from "./state.ts";
+import { rowKey, segmentKey, segmentsOf, servableVariants, type ControlState } from "./state.ts";
 import type { Switchover } from "./switchover.ts";
 
 /** A variant ready to serve. */
@@ -60,10 +60,7 @@ export function compileTable(
       const current = state.segments[segmentKey(id, segment.id)];
       assert(predicate !== undefined && current !== undefined, `segment ${id}/${segment.id} has no state`);
       const open = current.open === null ? undefined : state.switchovers[current.open];
-      const ids = new Set([
-        ...segment.ladder.map((rung) => rung.variant),
-        ...(segment.fallback ? [segment.fallback] : []),
-      ]);
+      const ids = servableVariants(segment);
       return {
         segment,
         predicate,

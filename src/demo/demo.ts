@@ -26,7 +26,7 @@ export interface DemoShow {
 
 /** Labels of each segment before the model changes: enough for a baseline. */
 const LABELS_BEFORE = 230;
-/** Answers without any news from the loop, and without a canary, after which the demo is over. */
+/** Answers without any news from the loop, and with nothing open, after which the demo is over. */
 const QUIET = 2500;
 /** The demo ends by then, whatever is still open. */
 const WALL_MS_MAX = 80_000;
@@ -62,7 +62,7 @@ export async function runDemo(upstream: DemoUpstream, options: DemoOptions, show
     const askedAtDrift = traffic.answers.length;
     await traffic.run(() => {
       const news = Math.max(askedAtDrift, watch.newsAt());
-      const isQuiet = traffic.answers.length - news >= QUIET && watch.canaries() === 0;
+      const isQuiet = traffic.answers.length - news >= QUIET && watch.open() === 0;
       return isQuiet || Date.now() - startedAt > WALL_MS_MAX;
     });
     await watch.stop();
@@ -103,7 +103,8 @@ const isRightByPaper = (task: Task, to: string): boolean => {
 interface Watch {
   /** How many answers there were when the loop last did something. */
   readonly newsAt: () => number;
-  readonly canaries: () => number;
+  /** Switchovers under way, or waiting for a person. */
+  readonly open: () => number;
   readonly stop: () => Promise<void>;
 }
 
@@ -115,7 +116,8 @@ function watchLedger(
 ): Watch {
   let seq = 0;
   let news = 0;
-  const canaries = new Set<string>();
+  /** Canaries, and proposals that wait for a person. */
+  const open = new Set<string>();
   const stopping = new AbortController();
   const poll = async (): Promise<void> => {
     const { entries } = LedgerPage.parse(await stage.get(`/api/ledger?after=${seq}&limit=1000`));
@@ -125,13 +127,11 @@ function watchLedger(
       if (entry.event.type.startsWith("switchover.") || entry.event.type === "escalation.raised")
         news = traffic.answers.length;
       if (entry.event.type === "switchover.moved") {
-        if (entry.event.phase.kind === "canary" || entry.event.phase.kind === "approved") canaries.add(entry.event.id);
-        else canaries.delete(entry.event.id);
+        if (entry.event.phase.kind === "canary" || entry.event.phase.kind === "approved") open.add(entry.event.id);
+        else open.delete(entry.event.id);
       }
-      // Until somebody has decided, there is something to wait for.
-      if (entry.event.type === "switchover.proposed" && entry.event.switchover.gate === "approval")
-        canaries.add(entry.event.switchover.id);
       if (entry.event.type !== "switchover.proposed" || entry.event.switchover.gate !== "approval") continue;
+      open.add(entry.event.switchover.id);
       await decide(entry.event.switchover);
     }
     show.progress(traffic);
@@ -163,7 +163,7 @@ function watchLedger(
   loop.catch(() => undefined);
   return {
     newsAt: () => news,
-    canaries: () => canaries.size,
+    open: () => open.size,
     stop: async () => {
       stopping.abort();
       await loop;

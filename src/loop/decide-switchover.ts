@@ -1,6 +1,6 @@
 import { actorName, isSameActor, type Actor } from "../core/actor.ts";
 import { RouterError } from "../core/errors.ts";
-import { segmentKey, type ControlState } from "../core/state.ts";
+import { segmentKey, servableVariants, type ControlState } from "../core/state.ts";
 import type { Phase, Switchover } from "../core/switchover.ts";
 import type { ControlPlane } from "../ports.ts";
 
@@ -111,9 +111,7 @@ export async function rollBackSwitchover(
 
 function isValidated(state: ControlState, policy: string, segmentId: string, variant: string): boolean {
   const segment = state.policies[policy]?.policy.segments.find(({ id }) => id === segmentId);
-  return (
-    segment !== undefined && (segment.fallback === variant || segment.ladder.some((rung) => rung.variant === variant))
-  );
+  return segment !== undefined && servableVariants(segment).has(variant);
 }
 
 function waiting({ id, phase }: Switchover, now: number): void {

@@ -34,9 +34,11 @@ export async function tick(
   const { controlPlane, scoreboard, flags, lease, clock } = deps;
   const fence = await lease.acquire(instance, LEASE_MS, clock.now());
   const current = await controlPlane.refresh();
-  // Those who only watch show what their detectors see, and take over without having to learn it first.
-  scoreboard.calibrate(current, clock.now());
-  if (fence === null) return { acted: false, entries: [] };
+  if (fence === null) {
+    // Those who only watch show what their detectors see, and take over without having to learn it first.
+    scoreboard.calibrate(current, clock.now());
+    return { acted: false, entries: [] };
+  }
   const actor: Actor = { kind: "loop", instance };
   const entries: LedgerEntry[] = [];
   for (let round = 0; round < ROUNDS_MAX; round++) {
