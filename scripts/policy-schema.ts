@@ -43,7 +43,7 @@ describe(AttributeSpec, {
   default: "Used when a request does not carry the attribute. Without it, a predicate that needs it does not match.",
   description: "For people: what it means.",
 });
-const [feedback, failure, latency] = MetricSpec.options;
+const [feedback, failure, latency, cost] = MetricSpec.options;
 describe(feedback, {
   from: "Scores or labels sent to /v1/feedback under this metric's name.",
   better: "Whether a higher or a lower score is better.",
@@ -55,8 +55,13 @@ describe(failure, {
   description: "For people: what it measures.",
 });
 describe(latency, {
-  from: "Loss 1 when the whole answer took longer than slowerThanMs, else 0.",
-  slowerThanMs: "Milliseconds from the request to the end of the answer.",
+  from: "The time from the request to the end of the answer.",
+  slowerThanMs:
+    "Milliseconds: loss 1 when the answer took longer, else 0. Without it the loss is relative to what is usual on the segment, learnt from its first 200 answers.",
+  description: "For people: what it measures.",
+});
+describe(cost, {
+  from: "The US dollars that the answer cost, relative to what is usual on the segment. Only replays report them yet.",
   description: "For people: what it measures.",
 });
 describe(Variant, {
@@ -109,11 +114,14 @@ describe(Step, {
 });
 describe(Guard, {
   cooldownSeconds: "After a switchover ends, the time before the loop proposes another for that segment.",
-  movesPerHour: "Switchovers that the loop may begin in this policy in any hour.",
+  movesPerHour:
+    "Moves of the policy's segments in any hour that may be under way or have come to nothing. A tenth of the segments, at least 6, when absent.",
+  changesPerDay: "Changes of what one segment is served in any day.",
   shareInFlightMax: "The share of the policy's traffic, by the last hour, that may be in a canary at once.",
   proposalSeconds: "A proposal that nobody decides on ends after this.",
   quarantineSeconds: "A variant that was rolled back is not tried again on the segment for this long.",
-  revertSeconds: "The wait before the former variant is probed for recovery; doubles after each failed probe.",
+  revertSeconds:
+    "The least wait before the former variant is probed for recovery; the real one follows from what is at stake.",
 });
 describe(Canary, {
   steps: "Replaces the steps that the loop would choose by risk and severity. Shares ascend.",

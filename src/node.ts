@@ -29,6 +29,12 @@ import { memoryCounters } from "./telemetry/counters.ts";
 /** An upstream that sends nothing for this long in the middle of an answer has broken off. */
 const STREAM_SILENCE_MS = 300_000;
 
+/** The loop looks at every segment this often, and in between where something happened. */
+const TICKS_A_FULL_SWEEP = 10;
+
+/** Labelled answers are many and change little, so they are saved more rarely than what the detectors know. */
+const CASES_CHECKPOINT_MS = 60_000;
+
 /** A running server. */
 export interface NodeServer {
   readonly url: string;
@@ -94,7 +100,11 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       sources: configuredSources(config),
       ...patience(stopping.signal),
     },
-    { instance, bodyBytesMax: config.SEGUE_BODY_BYTES_MAX },
+    {
+      instance,
+      bodyBytesMax: config.SEGUE_BODY_BYTES_MAX,
+      fullSweepMs: config.SEGUE_TICK_MS * TICKS_A_FULL_SWEEP,
+    },
   );
   let isServing = false;
   // A start that failed has learnt nothing, and must not overwrite what another instance saved.
@@ -111,6 +121,9 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       (error) => log.error("the loop's tick failed; it is tried again", { error }),
     ),
     every(config.SEGUE_CHECKPOINT_MS, segue.checkpoint, (error) => log.warn("the checkpoint was not saved", { error })),
+    every(CASES_CHECKPOINT_MS, segue.checkpointCases, (error) =>
+      log.warn("the labelled answers were not saved", { error }),
+    ),
     every(config.SEGUE_ARIZE_POLL_MS, segue.pollSources, (error) => log.warn("the sources were not polled", { error })),
     everyFlagChange(flags.onChange, segue.recordFlagEffects, log),
     // A new policy can put a flag into effect as well.

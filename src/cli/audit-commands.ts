@@ -4,11 +4,13 @@ import { Command } from "commander";
 import { actorName } from "../core/actor.ts";
 import { parseEntry } from "../core/ledger.ts";
 import { RouterError } from "../core/errors.ts";
-import { verifyLedger } from "../loop/verify-ledger.ts";
+import { verifyLedger, type Verification } from "../loop/verify-ledger.ts";
+import { verifyEvidence } from "../loop/verify-evidence.ts";
 import { openSqliteLedger } from "../stores/sqlite-ledger.ts";
 import { openDatabase } from "../stores/sqlite.ts";
 import type { Ledger } from "../ports.ts";
 import type { CommandContext } from "./context.ts";
+import { evidenceLines } from "./evidence-text.ts";
 import { ledgerFile } from "./local.ts";
 
 const PAGE = 500;
@@ -18,21 +20,26 @@ export const auditCommand = ({ config, output }: CommandContext): Command => {
   const audit = new Command("audit").description("re-check or export the ledger");
   audit
     .command("verify")
-    .description("re-check every entry's hash, order and meaning; exit 1 and name the first broken entry")
+    .description(
+      "re-check every entry's hash, order and meaning, and decisions on request; exit 1 and name what is wrong",
+    )
     .option("--file <path>", "the ledger's database", ledgerFile(config()))
     .option("--head <seq:hash>", "a head noted down elsewhere, which the chain must contain")
-    .action(async ({ file, head }: { file: string; head?: string }) => {
+    .option("--evidence <id>", "decide this switchover, or 'all', again from the evidence stored with it")
+    .action(async ({ file, head, evidence: id }: { file: string; head?: string; evidence?: string }) => {
       const ledger = openExisting(file);
       try {
         const expected = head === undefined ? {} : { expectedHead: headOf(head) };
         const verification = await verifyLedger(ledger, { ...expected, hash: (text) => hash("sha256", text) });
-        const { entries, fault } = verification;
-        output().result({ verified: fault === null, ...verification }, () =>
-          fault === null
-            ? `${entries} entries verified. Head ${verification.head.seq}:${verification.head.hash}`
-            : `Broken at entry ${fault.seq}: ${fault.problem}`,
+        const { fault } = verification;
+        // Of a chain that is broken nothing can be said.
+        const evidence = id === undefined || fault !== null ? null : await verifyEvidence(ledger, id);
+        const agrees = evidence === null || evidence.reports.every((report) => report.agrees);
+        output().result(
+          { verified: fault === null && agrees, ...verification, ...(evidence === null ? {} : { evidence }) },
+          () => [chainText(verification), ...(evidence === null ? [] : evidenceLines(evidence))].join("\n"),
         );
-        if (fault !== null) process.exitCode = 1;
+        if (fault !== null || !agrees) process.exitCode = 1;
       } finally {
         await ledger.close();
       }
@@ -61,6 +68,11 @@ export const auditCommand = ({ config, output }: CommandContext): Command => {
     });
   return audit;
 };
+
+const chainText = ({ entries, head, fault }: Verification): string =>
+  fault === null
+    ? `${entries} entries verified. Head ${head.seq}:${head.hash}`
+    : `Broken at entry ${fault.seq}: ${fault.problem}`;
 
 /** A ledger that is missing must not be created, and then found to be in order. */
 function openExisting(file: string): Ledger {

@@ -3,7 +3,9 @@ import { z } from "zod";
 import { actorName } from "../core/actor.ts";
 import { RouterError } from "../core/errors.ts";
 import { FreezeScope } from "../core/event.ts";
+import type { Signal } from "../core/signal.ts";
 import { Switchover } from "../core/switchover.ts";
+import { blamedOf, latestSignals } from "./alarms.ts";
 import type { CommandContext } from "./context.ts";
 import { textTable } from "./output.ts";
 
@@ -18,7 +20,8 @@ export const switchoversCommand = ({ client, output }: CommandContext): Command 
     .action(async (id: string | undefined, { all }: { all?: boolean }) => {
       if (id !== undefined) {
         const switchover = Switchover.parse(await client()("GET", `/api/switchovers/${encodeURIComponent(id)}`));
-        output().result(switchover, () => switchoverText(switchover));
+        const signals = output().json ? [] : await latestSignals(client(), switchover.change);
+        output().result(switchover, () => switchoverText(switchover, signals));
         return;
       }
       const { switchovers } = SwitchoverList.parse(await client()("GET", `/api/switchovers?all=${all === true}`));
@@ -127,7 +130,8 @@ const scopeOf = ({ policy, segment }: ScopeOptions): FreezeScope => ({
   ...(segment === undefined ? {} : { segment }),
 });
 
-function switchoverText({ id, change, phase, gate, digest, proposedBy }: Switchover): string {
+function switchoverText(switchover: Switchover, signals: readonly Signal[] = []): string {
+  const { id, change, phase, gate, digest, proposedBy } = switchover;
   const { lossMean, lossTolerated, labels, note } = change.evidence;
   const lines = [
     `${id}: ${change.policy}/${change.segment}, ${change.from} → ${change.to} (${change.cause}, ${change.metric})`,
@@ -138,6 +142,8 @@ function switchoverText({ id, change, phase, gate, digest, proposedBy }: Switcho
   ];
   if (lossMean !== undefined)
     lines.push(`evidence  mean loss ${lossMean} over ${labels ?? "?"} labels, tolerated ${lossTolerated ?? "?"}`);
+  const where = blamedOf(signals, { ...change, variant: change.from }, { until: phase.since }).get(change.metric);
+  if (where !== undefined) lines.push(`where     ${where}`);
   if (note !== undefined) lines.push(`note      ${note}`);
   if (phase.kind === "proposed") {
     lines.push(`expires   ${new Date(phase.expiresAt).toISOString()}`);

@@ -6,6 +6,7 @@ import type { Fault } from "../core/fault.ts";
 import { planText } from "../core/plan-text.ts";
 import { hasChanges, planPolicies, type Plan } from "../core/plan.ts";
 import { promptsOf } from "../core/policy-source.ts";
+import type { Publication } from "../core/publication.ts";
 import type { ControlState } from "../core/state.ts";
 import { readPolicyFiles, type PolicyFiles } from "../stores/policy-files.ts";
 import type { CommandContext } from "./context.ts";
@@ -36,22 +37,71 @@ export const lintCommand = ({ config, output }: CommandContext): Command =>
       if (hasErrors(faults)) process.exitCode = 1;
     });
 
+interface PlanOptions {
+  policies: string;
+  out?: string;
+  replay?: readonly string[];
+  attribute?: readonly string[];
+  ignoreColumn?: readonly string[];
+}
+
+/** An option that may be given several times. */
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
 /** `segue plan`: what applying would change, above all in what is served. */
 export const planCommand = ({ config, output }: CommandContext): Command =>
   new Command("plan")
     .description("show what 'apply' would change; exit 0 no change, 1 error, 2 changes")
     .option("--policies <dir>", "the directory of the policies", config().SEGUE_POLICIES)
     .option("--out <file>", "save the plan, for 'segue apply FILE'")
-    .action(async (options: { policies: string; out?: string }) => {
-      const { plan, faults } = await makePlan(await readPolicyFiles(options.policies), await publishedState(config()));
+    .option("--replay <file>", "measured outcomes (CSV): what the change lets expect; may be repeated", collect)
+    .option("--attribute <name>", "the attribute that --replay's segments are values of, or COLUMN=NAME", collect)
+    .option("--ignore-column <name>", "a column of --replay's tables to skip; may be repeated", collect)
+    .action(async (options: PlanOptions) => {
+      refuseWithoutReplay(options);
+      const files = await readPolicyFiles(options.policies);
+      const state = await publishedState(config());
+      const { plan, faults } = await makePlan(files, state);
       if (plan === null) {
         refuseFaults(output(), faults);
         return;
       }
+      const replay = options.replay === undefined ? null : await replayed(options, files, state);
       if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(plan, null, 2)}\n`);
-      output().result({ plan, faults }, () => [...faults.map(faultText), planText(plan)].join("\n"));
+      output().result(replay === null ? { plan, faults } : { plan, faults, replay: replay.forecast }, () =>
+        [...faults.map(faultText), planText(plan), ...(replay === null ? [] : ["", replay.text()])].join("\n"),
+      );
       if (hasChanges(plan)) process.exitCode = 2;
     });
+
+function refuseWithoutReplay({ replay, attribute, ignoreColumn }: PlanOptions): void {
+  if (replay !== undefined || (attribute ?? ignoreColumn) === undefined) return;
+  const option = attribute === undefined ? "--ignore-column" : "--attribute";
+  throw new RouterError("invalid_request", `${option} says how to read outcome tables. Name them: --replay FILE.`);
+}
+
+/** Loaded when it is wanted: a plan without outcomes needs no CSV parser. */
+async function replayed(
+  { replay = [], attribute = [], ignoreColumn = [] }: PlanOptions,
+  files: PolicyFiles,
+  state: ControlState,
+): Promise<{ readonly forecast: unknown; readonly text: () => string }> {
+  const [{ readOutcomeTables }, { columnAttributes }, { whatIf }, { whatIfText }] = await Promise.all([
+    import("../replay/outcome-table.ts"),
+    import("../replay/column-attributes.ts"),
+    import("../replay/what-if.ts"),
+    import("../replay/what-if-text.ts"),
+  ]);
+  const attributes = columnAttributes(attribute);
+  const table = await readOutcomeTables(replay, { ignoreColumns: ignoreColumn });
+  const forecast = whatIf(state, publicationsOf(files), { table, attributes });
+  return { forecast, text: () => whatIfText(forecast) };
+}
+
+const publicationsOf = ({ sources, prompts }: PolicyFiles): Publication[] =>
+  sources.flatMap(({ document }) =>
+    document === null ? [] : [{ policy: document, prompts: promptsOf(document, prompts) }],
+  );
 
 /** The faults are the answer to `lint`, but to whoever wanted a plan they are a failure. */
 function refuseFaults(output: Output, faults: readonly Fault[]): void {
@@ -80,9 +130,7 @@ export const applyCommand = ({ config, output }: CommandContext): Command =>
           return;
         }
         if (saved !== null) refuseOther(saved, plan);
-        const policies = files.sources.flatMap(({ document }) =>
-          document === null ? [] : [{ policy: document, prompts: promptsOf(document, files.prompts) }],
-        );
+        const policies = publicationsOf(files);
         output().progress(planText(plan));
         const { publishPolicies } = await import("../loop/publish-policy.ts");
         const result = await publishPolicies(

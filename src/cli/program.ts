@@ -16,12 +16,14 @@ import {
 } from "./operate-commands.ts";
 import { applyCommand, lintCommand, planCommand } from "./policy-commands.ts";
 import { explainCommand, statusCommand } from "./read-commands.ts";
+import { replayCommand } from "./replay-command.ts";
 import { serveCommand } from "./serve-command.ts";
 
 const commands = [
   initCommand,
   serveCommand,
   demoCommand,
+  replayCommand,
   lintCommand,
   planCommand,
   applyCommand,

@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import { z } from "zod";
 import { RouterError } from "../core/errors.ts";
+import type { Signal } from "../core/signal.ts";
+import { blamedOf, latestSignals } from "./alarms.ts";
 import type { CommandContext } from "./context.ts";
 import { textTable } from "./output.ts";
 
@@ -22,6 +24,7 @@ const Status = z.looseObject({
       risk: z.string(),
       mode: z.string(),
       incumbent: z.string(),
+      since: z.number(),
       health: z.string(),
       trafficShare: z.number(),
       objectives: z.array(Objective),
@@ -38,10 +41,11 @@ type Status = z.infer<typeof Status>;
 export const statusCommand = ({ client, output }: CommandContext): Command =>
   new Command("status").description("show what each segment is served now, and how it does").action(async () => {
     const status = Status.parse(await client()("GET", "/api/table"));
-    output().result(status, () => statusText(status));
+    const signals = output().json ? [] : await latestSignals(client());
+    output().result(status, () => statusText(status, signals));
   });
 
-function statusText({ revision, isCurrent, segments }: Status): string {
+function statusText({ revision, isCurrent, segments }: Status, signals: readonly Signal[]): string {
   const rows = segments.map((row) => [
     `${row.policy}/${row.segment}`,
     row.health,
@@ -56,18 +60,21 @@ function statusText({ revision, isCurrent, segments }: Status): string {
           : `${metric} loss ${lossMean.toFixed(3)} of ${lossTolerated?.toFixed(3) ?? "?"} (${labels})`,
       )
       .join(", "),
-    notes(row),
+    notes(row, signals),
   ]);
   const stale = isCurrent ? "" : ", STALE: the ledger cannot be reached";
   return `revision ${revision}${stale}\n${textTable(["segment", "health", "serving", "traffic", "mode", "risk", "objectives (last hour)", "notes"], rows)}`;
 }
 
-function notes({ open, escalation, flag, frozen }: Status["segments"][number]): string {
+function notes(row: Status["segments"][number], signals: readonly Signal[]): string {
+  const { open, escalation, flag, frozen } = row;
+  const blamed = blamedOf(signals, { ...row, variant: row.incumbent }, { since: row.since });
   return [
     open === null ? "" : `${open.id} ${open.phase.kind}`,
     flag === null ? "" : `flag forces ${flag.variant}`,
     frozen === null ? "" : `frozen: ${frozen}`,
     escalation === null ? "" : escalation.detail,
+    ...[...blamed].map(([metric, where]) => `${metric} degraded, ${where}`),
   ]
     .filter((note) => note !== "")
     .join("; ");

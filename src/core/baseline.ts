@@ -1,70 +1,88 @@
-/** How a stream's healthy level is learnt: from its first labels, then slowly, then never again. */
-export interface BaselineState {
-  labels: number;
-  lossSum: number;
-  /** Blocks that wait, so that the labels just before an alarm never count as healthy. */
-  readonly waiting: { labels: number; lossSum: number }[];
-  frozen: boolean;
-}
+import { add, newNumbers, read, write, type Numbers } from "./slab.ts";
+
+/**
+ * How a stream's healthy level is learnt: from all labels but those that are in doubt, until it is frozen. A record of
+ * `BASELINE_NUMBERS` numbers: the labels and their summed loss; those in doubt and theirs; and whether it is frozen.
+ *
+ * Labels since the estimated change are in doubt. They count as soon as the change turns out to be none, so that what is
+ * learnt is not biased; and never when it turns out to be one, so that a creeping rise is not taken for healthy.
+ */
+export type Baseline = Numbers;
 
 /** Labels before anything may be judged against the baseline. */
-export const BASELINE_MIN = 200;
+export const BASELINE_MIN = 50;
 /** Labels at which it is frozen. */
 export const BASELINE_MAX = 2000;
-const BLOCK = 100;
-const BLOCKS_WAITING = 3;
-const Z = 2;
+/** Standard errors that are tolerated above an estimate from few labels, and from many. */
+const Z = { few: 1.75, many: 0.75 } as const;
+const LABELS_FEW = 100;
 const LEVEL_MAX = 0.98;
 
-export const newBaseline = (): BaselineState => ({
-  labels: 0,
-  lossSum: 0,
-  waiting: [],
-  frozen: false,
-});
+const LABELS = 0;
+const LOSS_SUM = 1;
+const DOUBTED = 2;
+const DOUBTED_SUM = 3;
+const FROZEN = 4;
+export const BASELINE_NUMBERS = FROZEN + 1;
 
-/** Takes in one loss, in place. */
-export function learn(baseline: BaselineState, loss: number): void {
-  if (baseline.frozen) return;
-  if (baseline.labels < BASELINE_MIN) {
-    baseline.labels += 1;
-    baseline.lossSum += loss;
-    return;
-  }
-  let block = baseline.waiting.at(-1);
-  if (block === undefined || block.labels >= BLOCK) {
-    block = { labels: 0, lossSum: 0 };
-    baseline.waiting.push(block);
-  }
-  block.labels += 1;
-  block.lossSum += loss;
-  if (baseline.waiting.length <= BLOCKS_WAITING) return;
-  const settled = baseline.waiting.shift();
-  if (settled === undefined) return;
-  baseline.labels += settled.labels;
-  baseline.lossSum += settled.lossSum;
-  baseline.frozen = baseline.labels >= BASELINE_MAX;
+export const newBaseline = (): Baseline => newNumbers(BASELINE_NUMBERS);
+
+export const baselineLabels = (baseline: Baseline): number => read(baseline, LABELS);
+export const baselineLossSum = (baseline: Baseline): number => read(baseline, LOSS_SUM);
+export const isFrozen = (baseline: Baseline): boolean => read(baseline, FROZEN) === 1;
+
+/**
+ * Takes in one loss, in place.
+ * @param isDoubted whether it may belong to a change
+ * @returns whether the level that can be judged against changed
+ */
+export function learn(baseline: Baseline, loss: number, isDoubted: boolean): boolean {
+  if (isFrozen(baseline)) return false;
+  add(baseline, DOUBTED, 1);
+  add(baseline, DOUBTED_SUM, loss);
+  if (isDoubted) return false;
+  add(baseline, LABELS, read(baseline, DOUBTED));
+  add(baseline, LOSS_SUM, read(baseline, DOUBTED_SUM));
+  forgetDoubted(baseline);
+  if (read(baseline, LABELS) >= BASELINE_MAX) write(baseline, FROZEN, 1);
+  return read(baseline, LABELS) >= BASELINE_MIN;
 }
 
-/** Forgets what waited: an alarm says that it may not have been healthy. */
-export function discardWaiting(baseline: BaselineState): void {
-  baseline.waiting.length = 0;
-  if (baseline.labels >= BASELINE_MIN) return;
-  // So few were never behind the blocks that wait: the labels just before the alarm are among them.
-  baseline.labels = 0;
-  baseline.lossSum = 0;
+/** Forgets what is in doubt: an alarm says that it was not healthy. */
+export function forgetDoubted(baseline: Baseline): void {
+  write(baseline, DOUBTED, 0);
+  write(baseline, DOUBTED_SUM, 0);
 }
 
-/** Mean loss of the healthy level, shrunk by half a loss. */
-export const baselineMean = ({ labels, lossSum }: Pick<BaselineState, "labels" | "lossSum">): number =>
-  (lossSum + 0.5) / (labels + 1);
+/** Takes over a level that was frozen before. @param lossMean as `levelMean` gave it */
+export function freeze(baseline: Baseline, labels: number, lossMean: number): void {
+  write(baseline, LABELS, labels);
+  // Undoes the shrinking of `levelMean`.
+  write(baseline, LOSS_SUM, lossMean * (labels + 1) - 0.5);
+  forgetDoubted(baseline);
+  write(baseline, FROZEN, 1);
+}
+
+/** A mean loss, shrunk by half a loss. */
+export const levelMean = (labels: number, lossSum: number): number => (lossSum + 0.5) / (labels + 1);
+
+/** Mean loss of the healthy level. */
+export const baselineMean = (baseline: Baseline): number => levelMean(read(baseline, LABELS), read(baseline, LOSS_SUM));
+
+/** The loss tolerated around the baseline; null while too little is known, or where nothing could be worse. */
+export function toleratedByBaseline(baseline: Baseline, tolerance: number): number | null {
+  const labels = read(baseline, LABELS);
+  return labels < BASELINE_MIN ? null : toleratedAround(baselineMean(baseline), labels, tolerance);
+}
 
 /**
  * The loss that is tolerated around an estimated level: its upper confidence bound plus the tolerance.
- * Without the bound an estimate that is a little too good would alarm by itself.
+ * Without the bound an estimate that is a little too good would alarm by itself; the fewer its labels, the more so.
  * @returns null where nothing could be worse: a level that is lost anyway cannot degrade
  */
 export function toleratedAround(lossMean: number, labels: number, tolerance: number): number | null {
-  const bound = lossMean + Z * Math.sqrt((lossMean * (1 - lossMean)) / labels) + tolerance;
+  const few = Math.min(1, Math.max(0, Math.log(BASELINE_MAX / labels) / Math.log(BASELINE_MAX / LABELS_FEW)));
+  const z = Z.many + (Z.few - Z.many) * few;
+  const bound = lossMean + z * Math.sqrt((lossMean * (1 - lossMean)) / labels) + tolerance;
   return bound > LEVEL_MAX ? null : Math.max(0.02, bound);
 }

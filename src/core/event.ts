@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiKey } from "./api-key.ts";
+import { IncidentEvidence, IncidentScope } from "./incident.ts";
 import { Policy, Prompt } from "./policy.ts";
 import { Signal } from "./signal.ts";
 import { Phase, Switchover } from "./switchover.ts";
@@ -35,11 +36,20 @@ export const Event = z.discriminatedUnion("type", [
     ...SegmentRef,
     variant: z.string(),
     metric: z.string(),
-    /** `no-better-rung`: the loop holds because nothing on the ladder is better · `alert-mode`: the policy says to tell people only · `moves-exhausted`: the guard allows no further move this hour. */
-    reason: z.enum(["no-better-rung", "alert-mode", "moves-exhausted"]),
+    /** `no-better-rung`: the loop holds because nothing on the ladder is better · `alert-mode`: the policy says to tell people only · `moves-exhausted`, `changes-exhausted`: the guard allows no further move of the policy this hour, or change of the segment this day. */
+    reason: z.enum(["no-better-rung", "alert-mode", "moves-exhausted", "changes-exhausted"]),
     detail: z.string(),
   }),
   z.strictObject({ type: z.literal("escalation.resolved"), ...SegmentRef, because: z.string() }),
+  z.strictObject({
+    type: z.literal("incident.opened"),
+    id: z.string().min(1),
+    policy: z.string(),
+    metric: z.string(),
+    scope: IncidentScope,
+    evidence: IncidentEvidence,
+  }),
+  z.strictObject({ type: z.literal("incident.resolved"), id: z.string(), because: z.string() }),
   z.strictObject({ type: z.literal("freeze.set"), scope: FreezeScope, reason: z.string(), until: At.nullable() }),
   z.strictObject({ type: z.literal("freeze.lifted"), scope: FreezeScope, reason: z.string() }),
   z.strictObject({

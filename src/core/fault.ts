@@ -51,6 +51,7 @@ export type FaultCode =
   | "duplicate-rung"
   | "unvalidated-rung"
   | "no-objectives"
+  | "unreported-metric"
   | "canary-steps"
   | "prompt-template"
   | "prompt-variable"

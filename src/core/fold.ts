@@ -1,10 +1,10 @@
 import { actorName } from "./actor.ts";
 import { assert } from "./errors.ts";
 import type { Event } from "./event.ts";
+import { forgetBaselines, measureAnew, noteRecovery } from "./fold-measures.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import { signalKey } from "./signal.ts";
-import { meaningOf } from "./meaning.ts";
-import { DEFAULT_SEGMENT, type Policy } from "./policy.ts";
+import { DEFAULT_SEGMENT } from "./policy.ts";
 import {
   flagEffectKey,
   freezeKey,
@@ -19,10 +19,10 @@ import { isOpen, mayFollow } from "./switchover.ts";
 import { variantDigest } from "./variant-digest.ts";
 
 /** Raised whenever this fold, or the shape of the state, changes: a snapshot of another version is folded anew. */
-export const FOLD_VERSION = 1;
+export const FOLD_VERSION = 2;
 
 /** What the state keeps of things that end; the ledger keeps all of them. */
-const KEPT = { signalIds: 10_000, switchovers: 2_000, moves: 64 } as const;
+const KEPT = { signalIds: 10_000, switchovers: 2_000, moves: 64, changes: 16 } as const;
 
 /** The state after `entries`, which must follow `state.head`. Throws on a history that no verb of ours could have written. */
 export function fold(state: ControlState, entries: readonly LedgerEntry[]): ControlState {
@@ -39,6 +39,8 @@ export function fold(state: ControlState, entries: readonly LedgerEntry[]): Cont
     signalActors: { ...state.signalActors },
     signalIds: { ...state.signalIds },
     escalations: { ...state.escalations },
+    incidents: { ...state.incidents },
+    measuredSince: { ...state.measuredSince },
     freezes: { ...state.freezes },
     flagEffects: { ...state.flagEffects },
     baselines: { ...state.baselines },
@@ -74,23 +76,8 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
   switch (event.type) {
     case "policy.published":
       return publish(draft, entry, event, known.rows);
-    case "signal.recorded": {
-      // A sender's clock may run ahead, but what was heard is never about what begins later.
-      const signal = { ...event.signal, observedAt: Math.min(event.signal.observedAt, at) };
-      const key = signalKey(signal);
-      const latest = draft.signals[key];
-      // No data says nothing: it takes back neither an alarm nor a recovery.
-      const saysNothing = latest !== undefined && signal.status === "inconclusive";
-      if (latest === undefined || (!saysNothing && signal.observedAt >= latest.observedAt)) {
-        draft.signals[key] = signal;
-        draft.signalActors[key] = actorName(actor);
-      }
-      const id = `${signal.source}:${signal.id}`;
-      if (draft.signalIds[id] === undefined) known.signalIds += 1;
-      draft.signalIds[id] = seq;
-      if (known.signalIds > KEPT.signalIds * 1.1) known.signalIds = dropOldest(draft.signalIds, KEPT.signalIds);
-      return;
-    }
+    case "signal.recorded":
+      return record(draft, entry, event, known);
     case "switchover.proposed": {
       const { switchover } = event;
       const key = segmentKey(switchover.change.policy, switchover.change.segment);
@@ -117,6 +104,17 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
     case "escalation.resolved":
       delete draft.escalations[segmentKey(event.policy, event.segment)];
       return;
+    case "incident.opened": {
+      const { id, policy, metric, scope, evidence } = event;
+      draft.incidents[id] = { policy, metric, scope, evidence, at, recoveredAt: null };
+      return;
+    }
+    case "incident.resolved": {
+      const incident = draft.incidents[event.id];
+      if (incident?.scope.kind === "evaluator") measureAnew(draft, incident, seq);
+      delete draft.incidents[event.id];
+      return;
+    }
     case "freeze.set": {
       const by = actorName(actor);
       draft.freezes[freezeKey(event.scope)] = { scope: event.scope, reason: event.reason, by, at, until: event.until };
@@ -140,6 +138,28 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
       delete draft.keys[event.id];
       return;
   }
+}
+
+function record(
+  draft: Draft,
+  { at, actor, seq }: LedgerEntry,
+  { signal: heard }: Extract<Event, { type: "signal.recorded" }>,
+  known: Known,
+): void {
+  // A sender's clock may run ahead, but what was heard is never about what begins later.
+  const signal = { ...heard, observedAt: Math.min(heard.observedAt, at) };
+  const key = signalKey(signal);
+  const latest = draft.signals[key];
+  // No data says nothing: it takes back neither an alarm nor a recovery.
+  const saysNothing = latest !== undefined && signal.status === "inconclusive";
+  if (latest === undefined || (!saysNothing && signal.observedAt >= latest.observedAt)) {
+    draft.signals[key] = signal;
+    draft.signalActors[key] = actorName(actor);
+  }
+  const id = `${signal.source}:${signal.id}`;
+  if (draft.signalIds[id] === undefined) known.signalIds += 1;
+  draft.signalIds[id] = seq;
+  if (known.signalIds > KEPT.signalIds * 1.1) known.signalIds = dropOldest(draft.signalIds, KEPT.signalIds);
 }
 
 function publish(
@@ -172,6 +192,7 @@ function publish(
       open: null,
       endedAt: null,
       moves: known?.moves ?? [],
+      changes: known?.changes ?? [],
       quarantine: {},
       former: null,
       revertFails: 0,
@@ -185,20 +206,6 @@ function publish(
       delete draft.segments[key];
       delete draft.escalations[key];
     }
-  }
-}
-
-/** A baseline of a segment or metric that means something else by now says nothing about it. */
-function forgetBaselines(draft: Draft, before: Policy | undefined, after: Policy): void {
-  if (before === undefined) return;
-  const byId = ({ segments }: Policy) => new Map(segments.map((segment) => [segment.id, segment]));
-  const [old, current] = [byId(before), byId(after)];
-  for (const key of Object.keys(draft.baselines)) {
-    const [policy, id = "", , metric = ""] = key.split("/");
-    const [was, becomes] = [old.get(id), current.get(id)];
-    if (policy !== after.policy || was === undefined) continue;
-    if (becomes === undefined || meaningOf(before, was, metric) !== meaningOf(after, becomes, metric))
-      delete draft.baselines[key];
   }
 }
 
@@ -228,20 +235,23 @@ function move(
   const was = switchover.phase.kind;
   assert(mayFollow(was, phase.kind, switchover.gate), `switchover ${id} went from ${was} to ${phase.kind}`);
   draft.switchovers[id] = { ...switchover, phase };
-  const { policy, segment: segmentId, from, to, cause, metric, evidence } = switchover.change;
+  const { policy, segment: segmentId, from, to, cause, metric, evidence, incident } = switchover.change;
   const key = segmentKey(policy, segmentId);
   const segment = draft.segments[key];
   // A switchover of a segment that is gone, or that another move has overtaken, ends without touching what is served.
   const isItsTurn = was === "confirmed" ? segment?.movedBy === id : segment?.open === id;
   if (segment === undefined || !isItsTurn) return;
   const ended = { ...segment, open: null, endedAt: at };
+  // What the guard counts: a move of this segment alone, away from what degraded.
+  const isCounted = cause === "degraded" && incident === undefined;
   switch (phase.kind) {
     case "proposed":
     case "approved":
       return;
     case "canary":
       draft.revision = seq;
-      if (was !== "canary") draft.segments[key] = { ...segment, moves: [...segment.moves, at].slice(-KEPT.moves) };
+      if (was !== "canary" && isCounted)
+        draft.segments[key] = { ...segment, moves: [...segment.moves, at].slice(-KEPT.moves) };
       return;
     case "confirmed": {
       draft.revision = seq;
@@ -250,6 +260,7 @@ function move(
         metric,
         lossDegraded: evidence.lossMean ?? null,
         lossTolerated: evidence.lossTolerated ?? null,
+        incident: incident ?? null,
       };
       draft.segments[key] = {
         ...ended,
@@ -258,15 +269,25 @@ function move(
         movedBy: id,
         former: cause === "degraded" ? former : null,
         revertFails: 0,
+        moves: isCounted ? segment.moves.slice(0, -1) : segment.moves,
+        changes: [...segment.changes, at].slice(-KEPT.changes),
       };
       delete draft.escalations[key];
+      if (cause === "recovered" && incident !== undefined) noteRecovery(draft, incident, at);
       return;
     }
     case "rolledBack": {
       if (was !== "approved") draft.revision = seq;
       const back = { ...ended, quarantine: { ...segment.quarantine, [to]: at } };
       if (was === "confirmed")
-        draft.segments[key] = { ...back, incumbent: from, since: at, movedBy: null, former: null };
+        draft.segments[key] = {
+          ...back,
+          incumbent: from,
+          since: at,
+          movedBy: null,
+          former: null,
+          changes: [...segment.changes, at].slice(-KEPT.changes),
+        };
       else draft.segments[key] = { ...back, revertFails: segment.revertFails + (cause === "recovered" ? 1 : 0) };
       return;
     }

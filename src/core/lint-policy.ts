@@ -5,10 +5,11 @@ import type { LintSubject } from "./policy-source.ts";
 import { predicateCompiler } from "./predicate.ts";
 import { quote } from "./quote.ts";
 
-/** Faults of what a policy declares: names, attributes, variants and canary steps. */
+/** Faults of what a policy declares: names, attributes, metrics, variants and canary steps. */
 export const lintPolicy = (subject: LintSubject): Fault[] => [
   ...lintNames(subject),
   ...lintAttributes(subject),
+  ...lintMetrics(subject),
   ...lintVariants(subject),
   ...lintCanary(subject),
 ];
@@ -97,6 +98,23 @@ function wrongDefault(name: string, spec: AttributeSpec): Finding | null {
     suggest(String(spec.default), spec.values, "values"),
   );
 }
+
+/** A metric that nothing feeds would be waited for in silence. */
+const lintMetrics = ({ policy, fault }: LintSubject): Fault[] =>
+  Object.entries(policy.metrics).flatMap(([name, { from }]) =>
+    from === "cost"
+      ? [
+          fault(
+            ["metrics", name, "from"],
+            warning(
+              "unreported-metric",
+              `nothing reports to the gateway yet what answers cost: '${name}' is measured in replays only`,
+              "Keep it for replays, or watch cost elsewhere and send signals about it to /api/signals.",
+            ),
+          ),
+        ]
+      : [],
+  );
 
 /** The variant names that something may serve, each with the path that names it. */
 function variantUses(policy: Policy): { readonly variant: string; readonly path: (string | number)[] }[] {

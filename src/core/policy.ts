@@ -35,14 +35,20 @@ export const MetricSpec = z.discriminatedUnion("from", [
   }),
   /** Loss 1 when no answer could be served, else 0. */
   z.strictObject({ from: z.literal("error"), description: z.string().optional() }),
-  /** Loss 1 when the whole answer took longer than this, else 0. */
+  /** Of the time that the whole answer took: loss 1 when that was longer than `slowerThanMs`, else 0; without a limit, relative. */
   z.strictObject({
     from: z.literal("latency"),
-    slowerThanMs: z.number().positive(),
+    slowerThanMs: z.number().positive().optional(),
     description: z.string().optional(),
   }),
+  /** Of the US dollars that the answer cost; always relative. */
+  z.strictObject({ from: z.literal("cost"), description: z.string().optional() }),
 ]);
 export type MetricSpec = z.infer<typeof MetricSpec>;
+
+/** Whether a metric is reported as amounts, and each segment's own healthy amounts say what loss they are (`Reference`). */
+export const isRelative = (spec: MetricSpec): boolean =>
+  spec.from === "cost" || (spec.from === "latency" && spec.slowerThanMs === undefined);
 
 export const PromptRef = z.string().regex(/^[a-z][a-z0-9-]*@[a-z0-9][a-z0-9.-]*$/, "write a prompt as name@version");
 
@@ -120,17 +126,22 @@ export type Segment = z.infer<typeof Segment>;
 
 export const Guard = z.strictObject({
   /** After a switchover ends, the time before the loop proposes another for that segment. */
-  cooldownSeconds: z.number().min(0).default(900),
-  /** Switchovers the loop may begin in this policy in any hour. */
-  movesPerHour: z.int().min(0).default(6),
+  cooldownSeconds: z.number().min(0).default(60),
+  /**
+   * Moves of the policy's segments in any hour that may be under way or have come to nothing; what was confirmed is not
+   * held against the loop, and an incident that many segments share is one move. A tenth of the segments, at least 6, when absent.
+   */
+  movesPerHour: z.int().min(0).optional(),
+  /** Changes of what one segment is served in any day. */
+  changesPerDay: z.int().min(1).default(6),
   /** Share of the policy's traffic, by the last hour, that may be in a canary at once. */
   shareInFlightMax: Share.default(0.5),
   /** A proposal that nobody decides on ends after this. */
   proposalSeconds: z.number().positive().default(86_400),
   /** A variant that was rolled back is not tried again on the segment for this long. */
   quarantineSeconds: z.number().min(0).default(21_600),
-  /** Wait before the former variant is probed for recovery; doubles after each failed probe. */
-  revertSeconds: z.number().positive().default(3600),
+  /** The least wait before the former variant is probed for recovery. How long it really is follows from what a probe costs and what a return would win. */
+  revertSeconds: z.number().positive().default(60),
 });
 export type Guard = z.infer<typeof Guard>;
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Blame } from "./blame.ts";
 
 /** `inconclusive` includes "no data", which is never healthy. */
 export const SignalStatus = z.enum(["degraded", "recovered", "inconclusive"]);
@@ -17,6 +18,8 @@ export const SignalEvidence = z.strictObject({
   threshold: z.number().optional(),
   /** Which kind of objective was missed. */
   against: z.enum(["bound", "baseline", "rest"]).optional(),
+  /** Which of the answers got worse, as far as their attributes tell. */
+  blame: Blame.optional(),
   /** Where a person can look: a monitor's page. People follow it from the console and from messages, so it is a web address. */
   url: z
     .string()

@@ -1,5 +1,6 @@
 import type { ApiKey } from "./api-key.ts";
 import type { Event, FreezeScope } from "./event.ts";
+import type { IncidentEvidence, IncidentScope } from "./incident.ts";
 import { EMPTY, type Head } from "./ledger.ts";
 import { DEFAULT_SEGMENT, type Policy, type Prompt, type Segment } from "./policy.ts";
 import type { Signal } from "./signal.ts";
@@ -11,6 +12,8 @@ export interface Former {
   readonly metric: string;
   readonly lossDegraded: number | null;
   readonly lossTolerated: number | null;
+  /** The incident that it was left in, if many were left together. */
+  readonly incident: string | null;
 }
 
 export interface SegmentState {
@@ -23,8 +26,10 @@ export interface SegmentState {
   /** The open switchover's id. */
   readonly open: string | null;
   readonly endedAt: number | null;
-  /** When the last canaries began, newest last. */
+  /** When its last canaries for a degraded variant began, newest last, without those that were confirmed: what worked out is not held against the loop. */
   readonly moves: readonly number[];
+  /** When what it is served last changed, newest last. */
+  readonly changes: readonly number[];
   /** Variants that were rolled back here, and when. */
   readonly quarantine: Readonly<Record<string, number>>;
   readonly former: Former | null;
@@ -46,6 +51,17 @@ export interface Escalation {
   readonly reason: Extract<Event, { type: "escalation.raised" }>["reason"];
   readonly detail: string;
   readonly at: number;
+}
+
+/** Many segments that fail together, until it is over. */
+export interface Incident {
+  readonly policy: string;
+  readonly metric: string;
+  readonly scope: IncidentScope;
+  readonly evidence: IncidentEvidence;
+  readonly at: number;
+  /** When the first of its segments came back; the others follow. */
+  readonly recoveredAt: number | null;
 }
 
 export interface Freeze {
@@ -92,6 +108,10 @@ export interface ControlState {
   /** `source:id` of recent signals: a delivery is recorded once. */
   readonly signalIds: Readonly<Record<string, number>>;
   readonly escalations: Readonly<Record<string, Escalation>>;
+  /** Those that are not over, by id. */
+  readonly incidents: Readonly<Record<string, Incident>>;
+  /** The entry since which a metric is measured as it is now, by `policy/metric`: set when a person says that the measure changed. */
+  readonly measuredSince: Readonly<Record<string, number>>;
   readonly freezes: Readonly<Record<string, Freeze>>;
   /** By `flagEffectKey`. */
   readonly flagEffects: Readonly<Record<string, FlagEffect>>;
@@ -113,6 +133,8 @@ export const emptyState: ControlState = {
   signalActors: {},
   signalIds: {},
   escalations: {},
+  incidents: {},
+  measuredSince: {},
   freezes: {},
   flagEffects: {},
   baselines: {},

@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { Actor } from "./actor.ts";
+import { Basis } from "./basis.ts";
 import { bucket } from "./bucket.ts";
 import { digestOf } from "./digest.ts";
 import { SignalEvidence } from "./signal.ts";
 import { Step } from "./policy.ts";
+import { TrialEvidence } from "./trial-evidence.ts";
 import type { Verdict } from "./verdict.ts";
 
 const At = z.number().int().nonnegative();
@@ -19,10 +21,23 @@ export const Phase = z.discriminatedUnion("kind", [
     since: At,
     startedAt: At,
   }),
-  z.strictObject({ kind: z.literal("confirmed"), since: At, because: z.string() }),
+  z.strictObject({
+    kind: z.literal("confirmed"),
+    since: At,
+    because: z.string(),
+    /** What the trial showed; absent in ledgers of older versions. */
+    trial: TrialEvidence.optional(),
+  }),
   z.strictObject({ kind: z.literal("rejected"), since: At, by: Actor, because: z.string() }),
   z.strictObject({ kind: z.literal("expired"), since: At, because: z.string() }),
-  z.strictObject({ kind: z.literal("rolledBack"), since: At, because: z.string(), by: Actor }),
+  z.strictObject({
+    kind: z.literal("rolledBack"),
+    since: At,
+    because: z.string(),
+    by: Actor,
+    /** What the trial showed; absent when a person rolls back. */
+    trial: TrialEvidence.optional(),
+  }),
   z.strictObject({ kind: z.literal("superseded"), since: At, because: z.string() }),
 ]);
 export type Phase = z.infer<typeof Phase>;
@@ -45,8 +60,12 @@ export const Change = z.strictObject({
   basedOn: z.int().nonnegative(),
   /** What was known of `from` when the move was planned. */
   evidence: SignalEvidence,
+  /** The incident that it is part of: its segments move, and come back, together. */
+  incident: z.string().optional(),
   /** Who recorded the signal that it rests on, as `actorName` says it; absent when only the wait was over. */
   raisedBy: z.string().optional(),
+  /** All that the loop decided it on, so that the decision can be made again; absent on a person's, and in ledgers of older versions. */
+  basis: Basis.optional(),
 });
 export type Change = z.infer<typeof Change>;
 
@@ -98,6 +117,8 @@ export interface Trial {
   readonly because: string;
   /** Labelled outcomes of the candidate since the current step began. */
   readonly stepLabels: number;
+  /** What the verdict was read from; absent while nothing is known of the trial. */
+  readonly evidence?: TrialEvidence;
 }
 
 /**
@@ -122,18 +143,22 @@ export function nextPhase(
         return { kind: "superseded", since: now, because: "it was approved, but could not begin in time" };
       return held ? phase : firstStep(change, now);
     case "canary": {
-      if (trial.verdict === "degraded") return { kind: "rolledBack", since: now, because: trial.because, by: actor };
+      const evidence = trial.evidence === undefined ? {} : { trial: trial.evidence };
+      const back = (because: string): Phase => ({ kind: "rolledBack", since: now, because, by: actor, ...evidence });
+      if (trial.verdict === "degraded") return back(trial.because);
       const step = change.steps[phase.step];
       if (trial.verdict === "inconclusive" && now - phase.startedAt >= timeoutMs)
-        return { kind: "rolledBack", since: now, because: `timed out: ${trial.because}`, by: actor };
+        return back(`timed out: ${trial.because}`);
       // A good verdict does not carry a step that no labels come for.
       if (step !== undefined && trial.stepLabels < step.labelsMin && now - phase.since >= timeoutMs)
-        return { kind: "rolledBack", since: now, because: `timed out in step ${phase.step + 1}: no labels`, by: actor };
+        return back(`timed out in step ${phase.step + 1}: no labels`);
       if (held || step === undefined) return phase;
       if (trial.stepLabels < step.labelsMin || now - phase.since < step.secondsMin * 1000) return phase;
       const following = change.steps[phase.step + 1];
       if (following !== undefined) return { ...phase, step: phase.step + 1, share: following.share, since: now };
-      return trial.verdict === "healthy" ? { kind: "confirmed", since: now, because: trial.because } : phase;
+      return trial.verdict === "healthy"
+        ? { kind: "confirmed", since: now, because: trial.because, ...evidence }
+        : phase;
     }
     case "confirmed":
     case "rejected":

@@ -1,31 +1,21 @@
-/** Exposures per minute of each `policy/segment`, `[minute, count]`, oldest first, at most an hour of minutes. */
-export type Traffic = Record<string, [number, number][]>;
+import { countInHour, lastHour } from "./hour.ts";
+import type { PolicyBoard, SegmentBoard } from "./boards.ts";
+import type { Slab } from "./slab.ts";
 
-const MINUTES_KEPT = 60;
-
-/** Counts one exposure, in place. */
-export function countExposure(traffic: Traffic, key: string, at: number): void {
-  const minutes = (traffic[key] ??= []);
-  const minute = Math.floor(at / 60_000);
-  const last = minutes.at(-1);
-  if (last?.[0] === minute) {
-    last[1] += 1;
-    return;
+/** Counts one exposure of a segment at `at`, epoch milliseconds, for it and for its policy. */
+export function countExposure(slab: Slab, board: SegmentBoard, at: number): void {
+  for (const counted of [board, board.policy]) {
+    const numbers = (counted.exposures ??= slab.take());
+    countInHour(numbers.cells, numbers.at, 0, at);
   }
-  minutes.push([minute, 1]);
-  if (minutes.length > MINUTES_KEPT) minutes.shift();
 }
 
-/** The share in [0,1] of a policy's exposures in the hour before `now` that were `key`'s; 0 when there were none. */
-export function trafficShare(traffic: Traffic, policy: string, key: string, now: number): number {
-  const from = Math.floor(now / 60_000) - MINUTES_KEPT;
-  let own = 0;
-  let all = 0;
-  for (const [other, minutes] of Object.entries(traffic)) {
-    if (!other.startsWith(`${policy}/`)) continue;
-    const count = minutes.reduce((sum, [minute, n]) => sum + (minute > from ? n : 0), 0);
-    all += count;
-    if (other === key) own = count;
-  }
-  return all === 0 ? 0 : own / all;
+/** The share in [0,1] of a policy's exposures in about the hour before `now` that were the segment's; 0 when there were none. */
+export function trafficShare(board: SegmentBoard, now: number): number {
+  const all = exposuresOf(board.policy, now);
+  return all === 0 ? 0 : exposuresOf(board, now) / all;
 }
+
+/** How many there were in about the hour before `now`. */
+export const exposuresOf = (counted: Pick<PolicyBoard, "exposures"> | undefined, now: number): number =>
+  counted?.exposures == null ? 0 : lastHour(counted.exposures.cells, counted.exposures.at, now).count;

@@ -1,6 +1,7 @@
-import { betOn, evidenceOf, newEProcess, type EProcess } from "./detector.ts";
+import { ENGINE_VERSION, rounded } from "./basis.ts";
+import { betByOdds, betOn, evidenceOf, newEProcess, type EProcess } from "./detector.ts";
 import type { Change, Trial } from "./switchover.ts";
-import type { Verdict } from "./verdict.ts";
+import { thresholdsOf, verdictOf, type TrialEvidence } from "./trial-evidence.ts";
 
 interface Arm {
   labels: number;
@@ -16,14 +17,26 @@ export interface TrialState {
   /** That the candidate is better than what it replaces, and that it is worse. */
   readonly better: EProcess;
   readonly worse: EProcess;
+  /** That the candidate misses another metric's level, by metric: what gets better must not cost what was well. */
+  readonly vetoes: Record<string, Veto>;
   step: number;
   stepLabels: number;
 }
 
-/** Odds at which a candidate is adopted (1 − α = .95), a former variant returned to, and either given up. */
-const ADOPT = 20;
-const RETURN = 60;
-const ABANDON = 20;
+/** The candidate on a metric that the move is not about. */
+interface Veto {
+  labels: number;
+  readonly worse: EProcess;
+}
+
+/** What the canaries of one incident show together: many thin segments make one clear answer. */
+export interface Together {
+  readonly better: EProcess;
+  readonly worse: EProcess;
+}
+
+export const newTogether = (): Together => ({ better: newEProcess(), worse: newEProcess() });
+
 /** Labels of the incumbent before it is a reference on its own. */
 const REFERENCE_MIN = 20;
 /**
@@ -33,8 +46,6 @@ const REFERENCE_MIN = 20;
 const KNOWN_MAX = 30;
 /** A planned move need only be as good as what it replaces, within this loss. */
 const NON_INFERIORITY = 0.05;
-/** A probe of a former variant ends after this many labels without proof. */
-const PROBE_LABELS_MAX = 120;
 
 export const newTrial = (startedAt: number): TrialState => ({
   startedAt,
@@ -42,23 +53,75 @@ export const newTrial = (startedAt: number): TrialState => ({
   incumbent: { labels: 0, lossSum: 0 },
   better: newEProcess(),
   worse: newEProcess(),
+  vetoes: {},
   step: 0,
   stepLabels: 0,
 });
 
-/** Takes in one loss of one arm, in place. The reference level is fixed before the loss is seen. */
-export function observeTrial(trial: TrialState, change: Change, arm: "candidate" | "incumbent", loss: number): void {
+/**
+ * Takes in one loss of one arm, in place. The reference level is fixed before the loss is seen.
+ * @param together what the incident's canaries show together, when the move is part of one
+ */
+export function observeTrial(
+  {
+    trial,
+    change,
+    together,
+  }: { readonly trial: TrialState; readonly change: Change; readonly together: Together | undefined },
+  arm: "candidate" | "incumbent",
+  loss: number,
+): void {
   const side = trial[arm];
   if (arm === "candidate") {
-    const level = reference(trial, change);
-    if (level !== null) {
-      betOn(trial.better, "below", loss, level.better);
-      betOn(trial.worse, "above", loss, level.worse);
+    const judges = together === undefined ? [trial] : [trial, together];
+    const odds = recoveryOdds(trial, change, loss);
+    const level = odds === null ? reference(trial, change) : null;
+    for (const { better, worse } of judges) {
+      if (odds !== null) {
+        betByOdds(better, odds);
+        betByOdds(worse, 1 / odds);
+      } else if (level !== null) {
+        betOn(better, "below", loss, level.better);
+        betOn(worse, "above", loss, level.worse);
+      }
     }
     trial.stepLabels += 1;
   }
   side.labels += 1;
   side.lossSum += loss;
+}
+
+/**
+ * Takes in one loss of the candidate on another metric of the segment, in place.
+ * @param tolerated the mean loss that the incumbent was held to
+ */
+export function observeVeto({ vetoes }: TrialState, metric: string, loss: number, tolerated: number): void {
+  const veto = (vetoes[metric] ??= { labels: 0, worse: newEProcess() });
+  veto.labels += 1;
+  betOn(veto.worse, "above", loss, clip(tolerated));
+}
+
+/** What failed is often estimated too bad, because it was noticed when it looked worst: so much of the fall is expected. */
+const STILL = 0.7;
+/** Above what serves, and above what was well, this is not recovered. */
+const PARTIAL = 0.12;
+
+/**
+ * Odds of one loss between the two levels that are known of a variant that was left: well, and degraded. This is Wald's
+ * sequential test (1945), which needs the fewest labels where both levels are known. Losses between 0 and 1 count by their share.
+ * Null where they are not known, or where what serves by now is better than what was left ever was: then that has to be beaten.
+ */
+function recoveryOdds({ incumbent }: TrialState, { cause, evidence }: Change, loss: number): number | null {
+  if (cause !== "recovered" || evidence.lossMean === undefined || evidence.lossTolerated === undefined) return null;
+  if (incumbent.labels < REFERENCE_MIN) return null;
+  const serving = (incumbent.lossSum + 0.5) / (incumbent.labels + 1);
+  const well = clip(evidence.lossTolerated);
+  if (serving + NON_INFERIORITY < well) return null;
+  // One that recovered in part is no reason to leave what serves well, or the segment would soon move again.
+  const limit = Math.max(well, serving) + PARTIAL;
+  const degraded = clip(Math.min(limit, well + STILL * (evidence.lossMean - well)));
+  if (degraded <= well) return null;
+  return (well / degraded) ** loss * ((1 - well) / (1 - degraded)) ** (1 - loss);
 }
 
 const clip = (level: number): number => Math.min(0.98, Math.max(0.02, level));
@@ -85,25 +148,51 @@ function reference(trial: TrialState, { cause, evidence }: Change): { better: nu
   return { better: clip(mean - doubt), worse: clip(mean + doubt) };
 }
 
-/** What the trial says now. */
-export function readTrial(trial: TrialState, change: Change, labelsMax: number): Trial {
-  const { labels, lossSum } = trial.candidate;
-  const better = evidenceOf(trial.better);
-  const worse = evidenceOf(trial.worse);
-  const arms = `candidate ${mean(lossSum, labels)} over ${labels} labels, incumbent ${mean(trial.incumbent.lossSum, trial.incumbent.labels)} over ${trial.incumbent.labels}`;
-  const needed = change.cause === "recovered" ? RETURN : ADOPT;
-  const limit = change.cause === "recovered" ? Math.min(labelsMax, PROBE_LABELS_MAX) : labelsMax;
-  const say = (verdict: Verdict, why: string): Trial => ({
-    verdict,
-    because: `${why}: ${arms}`,
-    stepLabels: trial.stepLabels,
-  });
-  if (worse >= ABANDON) return say("degraded", `worse at odds of ${odds(worse)} to 1`);
-  if (better >= needed) return say("healthy", `better at odds of ${odds(better)} to 1`);
-  if (labels >= limit) return say("degraded", `no gain shown within ${limit} labels`);
-  return say("inconclusive", labels === 0 ? "no labels yet" : `odds ${odds(better)} of ${needed} needed`);
+/** What a trial is read with. */
+export interface TrialLimits {
+  /** Candidate labels after which a trial without proof ends. */
+  readonly labelsMax: number;
+  /** Other metrics of the segment that are labelled: the candidate must have been seen on them. */
+  readonly alsoLabelled: readonly string[];
+  readonly together?: Together | undefined;
 }
 
-const mean = (sum: number, labels: number): string =>
-  labels === 0 ? "no loss known" : `loss ${(sum / labels).toFixed(3)}`;
-const odds = (evidence: number): string => (evidence >= 1e6 ? "over a million" : evidence.toPrecision(3));
+/** What the trial says now. */
+export function readTrial(trial: TrialState, change: Change, limits: TrialLimits): Trial {
+  const evidence = trialEvidence(trial, change, limits);
+  return { ...verdictOf(evidence), stepLabels: trial.stepLabels, evidence };
+}
+
+function trialEvidence(
+  trial: TrialState,
+  change: Change,
+  { labelsMax, alsoLabelled, together }: TrialLimits,
+): TrialEvidence {
+  return {
+    engine: ENGINE_VERSION,
+    candidate: armOf(trial.candidate),
+    incumbent: armOf(trial.incumbent),
+    better: rounded(evidenceOf(trial.better)),
+    worse: rounded(evidenceOf(trial.worse)),
+    together: together === undefined ? null : rounded(evidenceOf(together.better)),
+    heard: heardOf(change, trial.incumbent.labels),
+    vetoes: Object.entries(trial.vetoes).map(([metric, { labels, worse }]) => ({
+      metric,
+      odds: rounded(evidenceOf(worse)),
+      labels,
+    })),
+    alsoLabelled: [...alsoLabelled],
+    stepLabels: trial.stepLabels,
+    thresholds: thresholdsOf(change.cause, labelsMax),
+  };
+}
+
+/** Labels of what the segment leaves: those that raised the alarm, and the incumbent's within the canary. */
+export const heardOf = ({ evidence }: Pick<Change, "evidence">, incumbentLabels: number): number =>
+  Math.min(evidence.labels ?? 0, KNOWN_MAX) + incumbentLabels;
+
+const armOf = ({ labels, lossSum }: Arm): TrialEvidence["candidate"] => ({
+  labels,
+  // A sum of many losses can be a hair beyond what they allow.
+  lossMean: labels === 0 ? null : Math.min(1, Math.max(0, rounded(lossSum / labels))),
+});

@@ -1,4 +1,5 @@
 import { actorName } from "../core/actor.ts";
+import { blameText } from "../core/blame.ts";
 import type { LedgerEntry } from "../core/ledger.ts";
 import { textTable } from "../cli/output.ts";
 import type { DemoShow } from "./demo.ts";
@@ -55,7 +56,8 @@ function entryLine({ event, actor }: LedgerEntry): [string, string] | null {
         evidence.lossMean === undefined
           ? ""
           : `: loss ${evidence.lossMean.toFixed(2)} over ${evidence.labels} labels, tolerated ${evidence.lossTolerated?.toFixed(2)}`;
-      return ["signal", `${segment} ${status} on ${variant} by ${metric} (${source})${loss}`];
+      const where = evidence.blame === undefined ? "" : `; ${blameText(evidence.blame)}`;
+      return ["signal", `${segment} ${status} on ${variant} by ${metric} (${source})${loss}${where}`];
     }
     case "switchover.proposed": {
       const { id, change, gate } = event.switchover;
@@ -72,6 +74,15 @@ function entryLine({ event, actor }: LedgerEntry): [string, string] | null {
       return ["held", `${event.segment}: ${event.detail}`];
     case "escalation.resolved":
       return ["resolved", `${event.segment}: ${event.because}`];
+    case "incident.opened":
+      return [
+        "incident",
+        event.scope.kind === "evaluator"
+          ? `${event.metric} fell on every upstream at once: the measure changed, nothing moves`
+          : `${event.scope.kind === "variant" ? event.scope.variant : event.scope.upstream} fails on ${event.evidence.rows} segments: they move together`,
+      ];
+    case "incident.resolved":
+      return ["incident", `over: ${event.because}`];
     case "policy.published":
     case "baseline.frozen":
     case "freeze.set":

@@ -53,6 +53,9 @@ export function decisionHeaders({ segment, variant, reason, revision }: Decision
   });
 }
 
+/** On an answer whose label would decide something now: the ones to label first. */
+export const FEEDBACK_WANTED = ["x-segue-feedback", "wanted"] as const;
+
 /**
  * The client's headers that go upstream. Everything else, its key above all, ends here. Its idempotency key
  * would stand for different bodies upstream, one per target, and for those of other clients too.

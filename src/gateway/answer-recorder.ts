@@ -2,7 +2,7 @@ import type { ApiKey } from "../core/api-key.ts";
 import type { Attributes } from "../core/attributes.ts";
 import type { Decision } from "../core/decision.ts";
 import type { Policy } from "../core/policy.ts";
-import type { Clock, Exposures, Log } from "../ports.ts";
+import type { Clock, Exposure, Log } from "../ports.ts";
 import type { ClientHold } from "./client-hold.ts";
 import type { Outcomes } from "./outcomes.ts";
 
@@ -16,8 +16,15 @@ export interface Served {
   readonly decision: Decision;
   readonly attributes: Attributes;
   readonly unit: string | null;
+  /** The conversation that it was part of, which OpenAI's `user` does not name; null where the request named none. */
+  readonly session: string | null;
   readonly key: ApiKey;
   readonly hold: Pick<ClientHold, "totalMs">;
+}
+
+/** Takes what was served, and the conversation that it was part of, without waiting. */
+export interface AnswerExposures {
+  readonly record: (exposure: Exposure, session: string | null) => void;
 }
 
 /**
@@ -46,11 +53,11 @@ export function blameOf(status: number): Ending["blame"] {
  * Records the exposure and the outcomes of the built-in metrics when the answer has ended. Only the
  * first ending counts. Latency is from the request's arrival to the upstream's end without the time for which
  * the client did not take what was ready. A client that left waited too long or it did not: what it waited is a
- * lower bound of the latency, so it counts only when it already is too slow. Never throws: an answer must not fail because it could not be counted.
+ * lower bound of the latency, so it counts only when it already is too slow, or unusual. Never throws: an answer must not fail because it could not be counted.
  */
 export function answerRecorder(
   deps: {
-    readonly exposures: Pick<Exposures, "record">;
+    readonly exposures: AnswerExposures;
     readonly outcomes: Outcomes;
     readonly clock: Clock;
     readonly log: Log;
@@ -70,32 +77,30 @@ export function answerRecorder(
 }
 
 function record(
-  { exposures, outcomes, clock }: { exposures: Pick<Exposures, "record">; outcomes: Outcomes; clock: Clock },
-  { predictionId, at, receivedAt, policy, decision, attributes, unit, key, hold }: Served,
+  { exposures, outcomes, clock }: { exposures: AnswerExposures; outcomes: Outcomes; clock: Clock },
+  { predictionId, at, receivedAt, policy, decision, attributes, unit, session, key, hold }: Served,
   { status, error, blame }: Ending,
 ): void {
   const latencyMs = clock.now() - receivedAt - hold.totalMs();
   const row = { policy: decision.policy, segment: decision.segment, variant: decision.variant.id };
   const { revision, reason } = decision;
-  exposures.record({
-    predictionId,
-    at,
-    ...row,
-    revision,
-    reason,
-    unit,
-    keyId: key.id,
-    attributes,
-    status,
-    latencyMs,
-    error,
-  });
+  exposures.record(
+    { predictionId, at, ...row, revision, reason, unit, keyId: key.id, attributes, status, latencyMs, error },
+    session,
+  );
   if (blame === "client") return;
+  const about = { ...row, at, predictionId, attributes };
   for (const [metric, spec] of Object.entries(policy.metrics)) {
     if (spec.from === "error" && blame !== "left")
-      outcomes.observe({ ...row, metric, loss: blame === "service" ? 1 : 0, at, predictionId });
+      outcomes.observe({ ...about, metric, loss: blame === "service" ? 1 : 0 });
     if (spec.from !== "latency" || blame === "service") continue;
+    if (spec.slowerThanMs === undefined) {
+      // A clock that went back must not make an amount that nobody can count.
+      const amount = Math.max(0, latencyMs);
+      outcomes.observe({ ...about, metric, amount, ...(blame === "left" ? { isAtLeast: true } : {}) });
+      continue;
+    }
     const isSlow = latencyMs > spec.slowerThanMs;
-    if (isSlow || blame === "nobody") outcomes.observe({ ...row, metric, loss: isSlow ? 1 : 0, at, predictionId });
+    if (isSlow || blame === "nobody") outcomes.observe({ ...about, metric, loss: isSlow ? 1 : 0 });
   }
 }

@@ -3,10 +3,10 @@ import type { ApiKey } from "../core/api-key.ts";
 import type { PredictionIds } from "../core/prediction-id.ts";
 import { withPrompt } from "../core/prompt.ts";
 import { rowKey } from "../core/state.ts";
-import type { Clock, Exposures, Log, Provider, Random } from "../ports.ts";
-import { decisionHeaders, upstreamHeaders } from "./answer-headers.ts";
+import type { Clock, Log, Provider, Random } from "../ports.ts";
+import { decisionHeaders, FEEDBACK_WANTED, upstreamHeaders } from "./answer-headers.ts";
 import { answerOf, type Answer } from "./answer-of.ts";
-import { answerRecorder } from "./answer-recorder.ts";
+import { answerRecorder, type AnswerExposures } from "./answer-recorder.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { parseAttributesHeader } from "./client-attributes.ts";
 import { clientHold } from "./client-hold.ts";
@@ -28,8 +28,10 @@ export type ChatRequest = z.infer<typeof ChatRequest>;
 export interface CompleteDeps extends DecideDeps {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly predictionIds: PredictionIds;
-  readonly exposures: Pick<Exposures, "record">;
+  readonly exposures: AnswerExposures;
   readonly outcomes: Outcomes;
+  /** Whether a label of such an answer would decide something now; absent where no labels are kept. */
+  readonly wantsLabels?: (policy: string, segment: string, variant: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -52,7 +54,8 @@ export interface CompleteInput {
 export async function complete(deps: CompleteDeps, input: CompleteInput): Promise<Answer> {
   const { key, body, headers: clientHeaders, receivedAt } = input;
   const trace = traceContext(clientHeaders.get("traceparent"), deps.random);
-  const unit = unitOf(clientHeaders.get("x-segue-session"), body.metadata?.session_id, body.user);
+  const session = unitOf(clientHeaders.get("x-segue-session"), body.metadata?.session_id);
+  const unit = session ?? unitOf(body.user);
   const chosen = decideRequest(deps, {
     key,
     model: body.model,
@@ -69,7 +72,8 @@ export async function complete(deps: CompleteDeps, input: CompleteInput): Promis
     rowKey(decision.policy, decision.segment, decision.variant.id),
   );
   const hold = clientHold(deps.clock);
-  const served = { predictionId, at, receivedAt, policy: chosen.policy.policy, decision, attributes, unit, key, hold };
+  const { policy } = chosen.policy;
+  const served = { predictionId, at, receivedAt, policy, decision, attributes, unit, session, key, hold };
   const end = answerRecorder(deps, served);
   const headers = decisionHeaders(decision, predictionId);
   const client = clientPresence(input.signal);
@@ -83,7 +87,11 @@ export async function complete(deps: CompleteDeps, input: CompleteInput): Promis
     });
     // Clients retry by themselves: three tries of theirs times every target of ours would be a storm.
     if (tried > 1) headers.set("x-should-retry", "false");
-    return answerOf(result, { headers, end, client, hold });
+    // Asked before this answer is counted, so that its own outcome does not say whether it is of interest.
+    const isWanted = deps.wantsLabels?.(decision.policy, decision.segment, decision.variant.id) === true;
+    const answer = answerOf(result, { headers, end, client, hold });
+    if (isWanted && answer.kind === "answer" && answer.status < 400) answer.headers.set(...FEEDBACK_WANTED);
+    return answer;
   } catch (error) {
     client.forget();
     end({ status: 500, error: "internal_error", blame: "service" });

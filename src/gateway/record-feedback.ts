@@ -7,6 +7,7 @@ import type { ControlState } from "../core/state.ts";
 import type { ControlPlane } from "../ports.ts";
 import { requirePolicy } from "./authenticate.ts";
 import type { Outcomes } from "./outcomes.ts";
+import type { RecentExposures } from "./recent-exposures.ts";
 
 export const Feedback = z.strictObject({
   prediction_id: z.string().min(1),
@@ -42,6 +43,7 @@ export function recordFeedback(
     readonly controlPlane: Pick<ControlPlane, "state">;
     readonly predictionIds: Pick<PredictionIds, "open">;
     readonly outcomes: Outcomes;
+    readonly recentExposures: Pick<RecentExposures, "recall">;
   },
   { key, feedback }: { readonly key: ApiKey; readonly feedback: Feedback },
 ): FeedbackReceipt {
@@ -64,8 +66,16 @@ export function recordFeedback(
   const metric = feedbackMetric(policy, feedback.name);
   const score = scoreOf(feedback, metric);
   const loss = metric.better === "higher" ? 1 - score : score;
-  const outcome = { ...row, metric: feedback.name, loss, at: ref.at, predictionId: feedback.prediction_id };
-  const recorded = deps.outcomes.observe(outcome);
+  const served = deps.recentExposures.recall(feedback.prediction_id);
+  const recorded = deps.outcomes.observe({
+    ...row,
+    metric: feedback.name,
+    loss,
+    at: ref.at,
+    predictionId: feedback.prediction_id,
+    attributes: served?.attributes,
+    session: served?.session ?? undefined,
+  });
   return { recorded, ...row, ...(feedback.comment === undefined ? {} : { comment: "not_kept" }) };
 }
 

@@ -1,6 +1,6 @@
 import type { Actor } from "../core/actor.ts";
 import { RouterError } from "../core/errors.ts";
-import type { FreezeScope } from "../core/event.ts";
+import type { Event, FreezeScope } from "../core/event.ts";
 import { freezeKey, segmentKey, type ControlState, type Freeze } from "../core/state.ts";
 import type { Clock, ControlPlane } from "../ports.ts";
 
@@ -20,7 +20,7 @@ export const listFreezes = ({
 
 /**
  * Stops the loop from moving anything forward within the scope; moving back still happens.
- * @param input.forSeconds how long, or null until it is lifted
+ * @param input.forSeconds how long, or null until it is lifted; while the policy's measure is in doubt always the latter
  */
 export async function freeze(
   { controlPlane }: Deps,
@@ -44,13 +44,18 @@ export async function freeze(
   let until: number | null = null;
   await controlPlane.commit(actor, (state, now) => {
     checkScope(state, scope);
-    until = forSeconds === null ? null : now + Math.round(forSeconds * 1000);
+    // One that ends by itself must not take the place of the one that waits for somebody to look at the measure.
+    until = forSeconds === null || isMeasureInDoubt(state, scope) ? null : now + Math.round(forSeconds * 1000);
     return [{ type: "freeze.set", scope, reason, until }];
   });
   return { scope, until };
 }
 
-/** Lifts the freeze of exactly this scope. Throws `not_found` when there is none, naming those there are. */
+/**
+ * Lifts the freeze of exactly this scope, and with a policy's the finding that its measure changed: whoever lifts it says
+ * that scores mean what they mean now, and baselines are learnt anew.
+ * @throws RouterError `not_found` when there is none, naming those there are
+ */
 export async function unfreeze(
   { controlPlane }: Deps,
   input: { readonly scope: FreezeScope; readonly reason: string; readonly actor: Actor },
@@ -59,17 +64,43 @@ export async function unfreeze(
   let lifted: Freeze | undefined;
   await controlPlane.commit(actor, (state, now) => {
     const current = inForce(state, now);
-    lifted = current.find((one) => freezeKey(one.scope) === freezeKey(scope));
+    const anew = measuredAnew(state, scope, reason);
+    lifted = current.find((one) => freezeKey(one.scope) === freezeKey(scope)) ?? endedFreeze(state, scope, anew);
     if (lifted === undefined) {
       const known = current.map((one) => freezeKey(one.scope)).join(", ") || "none";
       throw new RouterError("not_found", `Nothing is frozen at ${freezeKey(scope)}; frozen: ${known}.`, {
         reason: "not_frozen",
       });
     }
-    return [{ type: "freeze.lifted", scope, reason }];
+    return [{ type: "freeze.lifted", scope, reason }, ...anew];
   });
   if (lifted === undefined) throw new Error("bug: nothing was lifted");
   return { lifted };
+}
+
+const isMeasureInDoubt = ({ incidents }: ControlState, { policy, segment }: FreezeScope): boolean =>
+  segment === undefined &&
+  Object.values(incidents).some((incident) => incident.scope.kind === "evaluator" && incident.policy === policy);
+
+/** A freeze that ran out while the measure was in doubt: lifting it still says that scores mean something again. */
+const endedFreeze = ({ freezes }: ControlState, scope: FreezeScope, anew: readonly Event[]): Freeze | undefined =>
+  anew.length === 0 ? undefined : freezes[freezeKey(scope)];
+
+/** With everything, the freezes are lifted that came with the finding. */
+function measuredAnew({ incidents, freezes }: ControlState, { policy, segment }: FreezeScope, reason: string): Event[] {
+  if (segment !== undefined) return [];
+  const inDoubt = Object.entries(incidents).filter(
+    ([, incident]) => incident.scope.kind === "evaluator" && (policy === undefined || policy === incident.policy),
+  );
+  const frozen = policy === undefined ? new Set(inDoubt.map(([, incident]) => incident.policy)) : new Set<string>();
+  return [
+    ...inDoubt.map(([id]): Event => ({ type: "incident.resolved", id, because: reason })),
+    ...[...frozen].flatMap((id): Event[] =>
+      freezes[freezeKey({ policy: id })] === undefined
+        ? []
+        : [{ type: "freeze.lifted", scope: { policy: id }, reason }],
+    ),
+  ];
 }
 
 const inForce = ({ freezes }: ControlState, now: number): readonly Freeze[] =>

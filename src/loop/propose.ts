@@ -1,125 +1,114 @@
+import type { Basis, MoveBasis } from "../core/basis.ts";
+import { decideMove, decideReturn, evidenceNow, type Decision, type ReturnDecision } from "../core/decide-move.ts";
 import type { Event } from "../core/event.ts";
-import { mayBegin } from "../core/guard.ts";
-import { nextRung } from "../core/ladder.ts";
-import type { Segment, Step } from "../core/policy.ts";
+import { mayBegin, type Refusal } from "../core/guard.ts";
 import { signalKey, type Signal, type SignalEvidence } from "../core/signal.ts";
 import { segmentKey } from "../core/state.ts";
 import { changeDigest, type Change, type Switchover } from "../core/switchover.ts";
+import { moveBasis, returnBasis, wordFor, type Alarm } from "./gather-basis.ts";
 import type { LoopContext, Subject } from "./subject.ts";
 
-/** A drop that leaves little doubt, in mean loss above what is tolerated. */
-const SEVERE = 0.2;
-const CAREFUL: readonly Step[] = [
-  { share: 0.1, labelsMin: 10, secondsMin: 0 },
-  { share: 0.5, labelsMin: 20, secondsMin: 0 },
-  { share: 0.9, labelsMin: 20, secondsMin: 0 },
-];
-/** Nine in ten at once; the last tenth stays as the comparison. */
-const URGENT: readonly Step[] = [{ share: 0.9, labelsMin: 10, secondsMin: 0 }];
-/** Half each, which tells two close levels apart with the fewest labels. */
-const BALANCED: readonly Step[] = [{ share: 0.5, labelsMin: 20, secondsMin: 0 }];
-/** A probe of the former variant: half the traffic until the odds are clear. */
-const PROBE: readonly Step[] = [{ share: 0.5, labelsMin: 10, secondsMin: 0 }];
-/** Live labels of a rung count when they are this recent, in minutes. */
-const LIVE_MINUTES = 60;
-
 /** What follows from a degraded incumbent: a proposal, an escalation to people, or holding. */
-export function proposeMove(subject: Subject, alarm: Signal, context: LoopContext, seq: number): Event[] {
-  const { policy, segment, current, mode, held } = subject;
+export function proposeMove(subject: Subject, alarm: Alarm, context: LoopContext, seq: number): Event[] {
+  const { segment, current, mode, held } = subject;
+  const { incident } = alarm;
   if (mode === "observe") return [];
   if (mode === "alert")
     return escalate(subject, alarm, "alert-mode", `${alarm.metric} of ${segment.id} degraded; its mode is alert`);
   if (held) return [];
-  const refusal = mayBegin(subject.state, { policy, segment: segment.id }, shareOf(subject, context), context.now);
-  if (refusal?.code === "moves-exhausted") return escalate(subject, alarm, "moves-exhausted", refusal.because);
+  // Asked first because it is cheap; the decision asks it again, of the figures that it is stored with.
+  const refusal = mayMove(subject, context, { isReturn: false, isShared: incident !== undefined });
+  if (refusal?.code === "moves-exhausted" || refusal?.code === "changes-exhausted")
+    return escalate(subject, alarm, refusal.code, refusal.because);
   if (refusal !== null) return [];
-  const evidence = latestEvidence(subject, alarm, context);
-  const level = (variant: string) =>
-    context.scoreboard.level(
-      { policy: policy.policy, segment: segment.id, variant, metric: alarm.metric },
-      { now: context.now, minutes: LIVE_MINUTES },
-    );
-  // Rungs are validated for quality: their figures say nothing of errors or latency, where only the trial can tell.
-  const isQuality = (policy.metrics[alarm.metric]?.from ?? "feedback") === "feedback";
-  const rung = nextRung(
-    segment.ladder,
-    isQuality ? (evidence.lossMean ?? null) : null,
-    isQuality ? level : () => null,
-    excluded(subject, context.now),
-  );
-  if (rung === null) {
+  const basis = moveBasis(subject, alarm, context);
+  const decision = decideMove(basis);
+  const evidence = { ...wordsOf(alarm, basis), ...evidenceNow(basis.alarm) };
+  if ("hold" in decision) {
+    if (decision.hold !== "no-better-rung") return [];
     const loss = evidence.lossMean === undefined ? "" : ` (mean loss ${evidence.lossMean.toFixed(3)})`;
     const detail = `${current.incumbent} degraded on ${alarm.metric}${loss} and no validated rung is clearly better: holding`;
     return escalate(subject, alarm, "no-better-rung", detail);
   }
-  const steps = policy.canary.steps ?? stepsFor(segment, evidence, rung.lossMax);
-  return propose(
-    subject,
-    {
-      from: current.incumbent,
-      to: rung.variant,
-      cause: "degraded",
-      metric: alarm.metric,
-      steps,
-      evidence,
-      ...raisedBy(subject, alarm),
-    },
-    context,
-    seq,
-  );
+  const planned: Planned = {
+    from: current.incumbent,
+    cause: "degraded",
+    metric: alarm.metric,
+    evidence,
+    basis,
+    ...(incident === undefined ? raisedBy(subject, alarm.signal) : { incident }),
+  };
+  return propose(subject, { planned, decision }, context, seq);
 }
 
-/** Half-open: after a wait that doubles with each failure, the variant that was left is probed for recovery. */
+/** What people read beside an alarm's figures, where the figures are its own. */
+const wordsOf = (
+  { evidence: { url, note } }: Alarm,
+  { alarm: { source } }: MoveBasis,
+): Pick<SignalEvidence, "url" | "note"> =>
+  source.startsWith("detector:")
+    ? {}
+    : { ...(url === undefined ? {} : { url }), ...(note === undefined ? {} : { note }) };
+
+const NOTES: Readonly<Record<ReturnDecision["by"], string>> = {
+  word: "a source says that it recovered",
+  incident: "the incident is over elsewhere",
+  wait: "the wait is over: probing",
+};
+
+/**
+ * Half-open: the variant that was left is probed for recovery, as often as the stakes say (`probeWaitMs`). Of an incident
+ * only the busiest segments are probed, and the others follow the first that came back.
+ */
 export function proposeReturn(subject: Subject, context: LoopContext, seq: number): Event[] {
-  const { policy, segment, current, mode, held, signals } = subject;
+  const { segment, current, held } = subject;
   const { former, endedAt } = current;
   if (former === null || endedAt === null || held) return [];
   if (!segment.ladder.some(({ variant }) => variant === former.variant)) return [];
-  const recovered = signals.find(
-    ({ variant, status, observedAt }) => variant === former.variant && status === "recovered" && observedAt >= endedAt,
-  );
-  // Only a probe can tell in auto mode; where a person decides, it takes someone who says that it recovered.
-  const waited =
-    mode === "auto" &&
-    former.lossDegraded !== null &&
-    former.lossTolerated !== null &&
-    context.now - endedAt >= policy.guard.revertSeconds * 1000 * 2 ** Math.min(current.revertFails, 10);
-  if (!waited && !(recovered !== undefined && (mode === "auto" || mode === "approve"))) return [];
-  if (mayBegin(subject.state, { policy, segment: segment.id }, shareOf(subject, context), context.now) !== null)
-    return [];
+  const basis = returnBasis(subject, former, context);
+  const decision = decideReturn(basis);
+  if ("hold" in decision) return [];
   const evidence: SignalEvidence = {
-    ...(former.lossDegraded === null ? {} : { lossMean: former.lossDegraded }),
-    ...(former.lossTolerated === null ? {} : { lossTolerated: former.lossTolerated }),
-    note: recovered !== undefined ? "a source says that it recovered" : "the wait is over: probing",
+    ...(basis.former.lossDegraded === null ? {} : { lossMean: basis.former.lossDegraded }),
+    ...(basis.former.lossTolerated === null ? {} : { lossTolerated: basis.former.lossTolerated }),
+    note: NOTES[decision.by],
   };
-  const { variant: to, metric } = former;
-  const planned = { from: current.incumbent, to, cause: "recovered" as const, metric, steps: [...PROBE], evidence };
-  return propose(
-    subject,
-    recovered === undefined ? planned : { ...planned, ...raisedBy(subject, recovered) },
-    context,
-    seq,
-  );
+  const planned: Planned = {
+    from: current.incumbent,
+    cause: "recovered",
+    metric: former.metric,
+    evidence,
+    basis,
+    ...(former.incident === null ? {} : { incident: former.incident }),
+    ...(decision.by === "word" ? raisedBy(subject, wordFor(subject, former)) : {}),
+  };
+  return propose(subject, { planned, decision }, context, seq);
 }
 
-const raisedBy = ({ state }: Subject, signal: Signal): Pick<Change, "raisedBy"> => {
-  const name = state.signalActors[signalKey(signal)];
+const mayMove = (
+  { state, policy, segment }: Subject,
+  { scoreboard, now }: LoopContext,
+  kind: { readonly isReturn: boolean; readonly isShared: boolean },
+): Refusal | null =>
+  mayBegin(state, { policy, segment: segment.id, ...kind }, (id) => scoreboard.share(policy.policy, id, now), now);
+
+const raisedBy = ({ state }: Subject, signal: Signal | undefined): Pick<Change, "raisedBy"> => {
+  const name = signal === undefined ? undefined : state.signalActors[signalKey(signal)];
   return name === undefined ? {} : { raisedBy: name };
 };
 
-type Planned = Omit<Change, "policy" | "segment" | "basedOn" | "steps"> & {
-  readonly steps: readonly Step[];
-};
+type Planned = Omit<Change, "policy" | "segment" | "basedOn" | "to" | "steps" | "basis"> & { readonly basis: Basis };
 
 function propose(
-  { state, policy, segment, mode }: Subject,
-  planned: Planned,
+  { state, policy, segment }: Subject,
+  { planned, decision: { to, steps, gate } }: { readonly planned: Planned; readonly decision: Decision },
   { now, actor }: LoopContext,
   seq: number,
 ): Event[] {
   const change: Change = {
     ...planned,
-    steps: [...planned.steps],
+    to,
+    steps: [...steps],
     policy: policy.policy,
     segment: segment.id,
     basedOn: state.revision,
@@ -129,59 +118,17 @@ function propose(
     id: `${segment.id}-${seq + 1}`,
     change,
     digest: changeDigest(change),
-    gate: mode === "auto" ? "none" : "approval",
+    gate,
     proposedBy: actor,
     phase: { kind: "proposed", since: now, expiresAt: now + policy.guard.proposalSeconds * 1000 },
   };
   return [{ type: "switchover.proposed", switchover }];
 }
 
-/** In haste only where the fault is severe, the risk is not high, and there is as much to be won. */
-function stepsFor(
-  { risk }: Segment,
-  { lossMean, lossTolerated }: SignalEvidence,
-  rungLossMax: number,
-): readonly Step[] {
-  if (risk === "high" || lossMean === undefined || lossTolerated === undefined) return CAREFUL;
-  if (lossMean - lossTolerated < SEVERE) return CAREFUL;
-  return lossMean - rungLossMax >= SEVERE ? URGENT : BALANCED;
-}
-
-const shareOf =
-  ({ policy }: Subject, { scoreboard, now }: LoopContext) =>
-  (segment: string): number =>
-    scoreboard.share(policy.policy, segment, now);
-
-/** The detector's evidence grows after the alarm; the level is taken as it is now, unless this process knows less than was recorded. */
-function latestEvidence(
-  { policy, segment, current }: Subject,
-  alarm: Signal,
-  { scoreboard }: LoopContext,
-): SignalEvidence {
-  const reading = scoreboard
-    .readings(policy.policy, segment, current.incumbent)
-    .find(({ metric, alarmed }) => alarmed && metric === alarm.metric);
-  const labels = reading?.evidence.labels ?? 0;
-  return reading !== undefined && labels > 0 && labels >= (alarm.evidence.labels ?? 0)
-    ? reading.evidence
-    : alarm.evidence;
-}
-
-/** Rungs not to try: what serves, what was rolled back lately, and what some source says is degraded. */
-function excluded({ current, policy, signals }: Subject, now: number): ReadonlySet<string> {
-  const isRecent = (at: number) => now - at < policy.guard.quarantineSeconds * 1000;
-  const quarantined = Object.entries(current.quarantine).flatMap(([variant, at]) => (isRecent(at) ? [variant] : []));
-  // A detector cannot see a variant recover that is not served, so its word on one ages; another source can take its own back.
-  const degraded = signals.flatMap(({ status, variant, source, observedAt }) =>
-    status === "degraded" && (isRecent(observedAt) || !source.startsWith("detector:")) ? [variant] : [],
-  );
-  return new Set([current.incumbent, ...quarantined, ...degraded]);
-}
-
 /** Once per reason and variant: an escalation that is open is not raised again. */
 function escalate(
   { state, policy, segment }: Subject,
-  { variant, metric }: Signal,
+  { variant, metric }: Alarm,
   reason: Extract<Event, { type: "escalation.raised" }>["reason"],
   detail: string,
 ): Event[] {

@@ -6,7 +6,7 @@ import type { Switchover } from "../core/switchover.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { Mode } from "../core/policy.ts";
 import type { Clock, ControlPlane, Flags } from "../ports.ts";
-import { effectiveMode } from "./reconcile.ts";
+import { effectiveMode } from "./effective-mode.ts";
 
 export interface ObjectiveStatus {
   readonly metric: string;

@@ -6,7 +6,22 @@ import type { ControlState, SegmentState } from "../core/state.ts";
 
 /** What reconcile needs beside the state: measurements, the time, and what flags say of each segment. */
 export interface LoopContext {
-  readonly scoreboard: Pick<Scoreboard, "readings" | "level" | "baseline" | "trial" | "share">;
+  readonly scoreboard: Pick<
+    Scoreboard,
+    | "pooled"
+    | "togetherOdds"
+    | "readings"
+    | "blame"
+    | "isAlarmed"
+    | "frozenMetrics"
+    | "level"
+    | "baseline"
+    | "trial"
+    | "share"
+    | "requests"
+  >;
+  /** The segments to look at, as `policy/segment`; all when absent. */
+  readonly only?: ReadonlySet<string> | undefined;
   /** Epoch milliseconds. */
   readonly now: number;
   readonly actor: Actor;

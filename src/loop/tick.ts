@@ -14,11 +14,14 @@ export interface TickResult {
   /** False while another instance holds the lease. */
   readonly acted: boolean;
   readonly entries: readonly LedgerEntry[];
+  /** False when the rounds ran out before nothing followed any more. */
+  readonly settled: boolean;
 }
 
 /**
  * Brings the control plane one tick further: takes the lease, then reconciles until nothing follows. Safe to run
  * at any time and any number of times; a crash between any two rounds leaves work that the next tick resumes.
+ * @param options.only the segments to look at, as `policy/segment`; all when absent. Where there are none, the lease is renewed.
  * @throws RouterError `unavailable` when the ledger cannot be written: no ledger, no change
  */
 export async function tick(
@@ -30,14 +33,15 @@ export async function tick(
     readonly clock: Clock;
   },
   instance: string,
+  { only }: { readonly only?: ReadonlySet<string> | undefined } = {},
 ): Promise<TickResult> {
   const { controlPlane, scoreboard, flags, lease, clock } = deps;
   const fence = await lease.acquire(instance, LEASE_MS, clock.now());
   const current = await controlPlane.refresh();
-  if (fence === null) {
+  if (fence === null || only?.size === 0) {
     // Those who only watch show what their detectors see, and take over without having to learn it first.
     scoreboard.calibrate(current, clock.now());
-    return { acted: false, entries: [] };
+    return { acted: fence !== null, entries: [], settled: true };
   }
   const actor: Actor = { kind: "loop", instance };
   const entries: LedgerEntry[] = [];
@@ -50,14 +54,15 @@ export async function tick(
           scoreboard,
           now,
           actor,
+          only,
           automation: (policy, segment) => flags.automation(policy, segment).value,
           modeOverride: (policy, segment) => Mode.safeParse(flags.mode(policy, segment).value).data ?? null,
         });
       },
       { fence },
     );
-    if (appended.length === 0) break;
+    if (appended.length === 0) return { acted: true, entries, settled: true };
     entries.push(...appended);
   }
-  return { acted: true, entries };
+  return { acted: true, entries, settled: false };
 }

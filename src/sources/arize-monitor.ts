@@ -154,9 +154,10 @@ function evidenceOf({ latest_computed_value: value, threshold, uri }: Monitor, s
   };
 }
 
-/** A monitor's value as a loss, when it is a share; a latency percentile is not. */
+/** A monitor's value as a loss, when it is a share; a latency percentile or a price is not. */
 function lossOf(value: number | null | undefined, spec: MetricSpec): number | null {
-  if (value === null || value === undefined || value < 0 || value > 1 || spec.from === "latency") return null;
+  if (value === null || value === undefined || value < 0 || value > 1) return null;
+  if (spec.from === "latency" || spec.from === "cost") return null;
   const isScore = spec.from === "feedback" && spec.better === "higher";
   return isScore ? Number((1 - value).toFixed(9)) : value;
 }

@@ -1,3 +1,4 @@
+import { blameText } from "../core/blame.ts";
 import type { LedgerEntry } from "../core/ledger.ts";
 import type { Log } from "../ports.ts";
 
@@ -22,9 +23,16 @@ export function announce(log: Log, { seq, event }: LedgerEntry): void {
         ...("because" in event.phase ? { because: event.phase.because } : {}),
       });
     case "signal.recorded": {
-      const { policy, segment, variant, metric, status, source } = event.signal;
-      return log.info(`a signal says ${status}`, { seq, policy, segment, variant, metric, source });
+      const { policy, segment, variant, metric, status, source, evidence } = event.signal;
+      const where = evidence.blame === undefined ? {} : { where: blameText(evidence.blame) };
+      return log.info(`a signal says ${status}`, { seq, policy, segment, variant, metric, source, ...where });
     }
+    case "incident.opened": {
+      const { id, policy, metric, scope } = event;
+      return log.warn("much fails at once", { seq, id, policy, metric, scope });
+    }
+    case "incident.resolved":
+      return log.info("an incident is over", { seq, id: event.id, because: event.because });
     case "baseline.frozen":
     case "escalation.resolved":
     case "flag.effect-ended":

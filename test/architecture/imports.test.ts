@@ -170,7 +170,7 @@ describe("imports point inward:", () => {
 
   test("only entry points and the composition pick adapters; the configuration knows their registries", () => {
     const adapter = /^src\/(stores|flags|providers|sources|telemetry)\//;
-    const mayPick = /^src\/(worker|node|cli|compose)\.ts$|^src\/(cli|demo)\//;
+    const mayPick = /^src\/(worker|node|cli|compose)\.ts$|^src\/(cli|demo|replay)\//;
     const picks = imports
       .filter(({ by, of }) => adapter.test(of) && dirname(by) !== dirname(of) && !mayPick.test(by))
       .filter(({ by, of }) => !(by === "src/config.ts" && of.endsWith("/index.ts")));

@@ -37,7 +37,7 @@ function deepFrozen<T>(value: T): T {
 }
 
 test("what a segment used of the moves an hour stays used when a publication removes it", () => {
-  const used = confirm(start, "move-1", small);
+  const used = after(propose(start, "move-1", small), moved("move-1", "canary"), moved("move-1", "rolledBack"));
   const without = policyOf("support-chat");
   const gone = after(
     used,

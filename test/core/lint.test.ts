@@ -101,6 +101,12 @@ describe("lint", () => {
       faults: ["31:22 error predicate-type"],
     },
     {
+      because: "nothing reports what answers cost",
+      from: "  resolution: { from: feedback }\n",
+      to: "  resolution: { from: feedback }\n  bill: { from: cost }\n  pace: { from: latency }\n",
+      faults: ["9:17 warning unreported-metric"],
+    },
+    {
       because: "the predicate is a string",
       from: second,
       to: "when: topic\n",

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { planText } from "../../src/core/plan-text.ts";
 import { hasChanges, planPolicies } from "../../src/core/plan.ts";
 import { documentSource, promptsOf } from "../../src/core/policy-source.ts";
-import { Policy } from "../../src/core/policy.ts";
+import { Guard, Policy } from "../../src/core/policy.ts";
 import { emptyState } from "../../src/core/state.ts";
 import { openSwitchover } from "./open-switchover.ts";
 import { stateAfter } from "./state-after.ts";
@@ -104,7 +104,7 @@ describe("a plan", () => {
         two: { provider: "openai", model: "b" },
         three: { provider: "openai", model: "c", prompt: "support@v2" },
       },
-      guard: { cooldownSeconds: 60 },
+      guard: { cooldownSeconds: 90 },
       canary: { labelsMax: 50 },
     });
     expect(change).toMatchObject({
@@ -113,7 +113,7 @@ describe("a plan", () => {
       metrics: ["failure: removed", "slow: added"],
       variants: ["three: added"],
       prompts: ["support@v2: added"],
-      guard: ["cooldownSeconds: 900 → 60"],
+      guard: [`cooldownSeconds: ${Guard.parse({}).cooldownSeconds} → 90`],
       canary: ["labelsMax: 200 → 50"],
     });
   });
@@ -165,7 +165,7 @@ describe("a plan", () => {
         '      ladder: "one > two" → "two"',
         '      validated.one: {"score":0.9,"items":10} → (none)',
         "  - segment second: removed, served one",
-        "  ~ guard: movesPerHour: 6 → 1",
+        "  ~ guard: movesPerHour: (none) → 1",
         "",
         `2 segments are served differently. Plan ${plan.digest.slice(0, 12)}, made on revision 1.`,
       ].join("\n"),

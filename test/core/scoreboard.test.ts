@@ -1,12 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { BASELINE_MAX } from "../../src/core/baseline.ts";
+import { createCases, type Cases } from "../../src/core/cases.ts";
+import { ALARM_THRESHOLD } from "../../src/core/detector.ts";
 import type { Outcome } from "../../src/core/outcome.ts";
 import { createScoreboard, type Scoreboard } from "../../src/core/scoreboard.ts";
-import type { ControlState } from "../../src/core/state.ts";
 import {
   after,
   canaryPhase,
   changeOf,
+  HOUR,
   MINUTE,
   moved,
   NOW,
@@ -18,35 +22,9 @@ import {
   stateOf,
   switchoverOf,
   withCanary,
+  withSegment,
 } from "../loop/loop-fixture.ts";
-
-const start = stateOf();
-const alpha = start.policies.chat!.policy.segments[0]!;
-const row = { policy: "chat", segment: "alpha", variant: "first", metric: "helpful" };
-
-let ids = 0;
-const outcome = (given: Partial<Outcome> = {}): Outcome => ({
-  ...row,
-  loss: 0,
-  at: NOW,
-  predictionId: `p${(ids += 1)}`,
-  ...given,
-});
-const feed = (scoreboard: Scoreboard, count: number, given: Partial<Outcome> = {}): void => {
-  for (let label = 0; label < count; label++) scoreboard.observe(outcome(given));
-};
-/** A scoreboard that was calibrated after the first label, as a running loop's is. */
-const calibrated = (state: ControlState = start, saved?: unknown): Scoreboard => {
-  const scoreboard = createScoreboard(saved);
-  for (const variant of ["first", "second"]) scoreboard.observe(outcome({ variant }));
-  scoreboard.calibrate(state, NOW);
-  return scoreboard;
-};
-const alarmed = (scoreboard: Scoreboard, segment = alpha): readonly string[] =>
-  scoreboard
-    .readings("chat", segment, "first")
-    .filter(({ alarmed: is }) => is)
-    .map(({ metric, against }) => `${metric}/${against}`);
+import { alarmed, alpha, calibrated, feed, outcome, row, start } from "./scoreboard-fixture.ts";
 
 describe("what a loss means", () => {
   const again = (given: Parameters<typeof policyOf>[1], when = "true") =>
@@ -70,7 +48,7 @@ describe("what a loss means", () => {
     feed(scoreboard, 300);
     scoreboard.calibrate(start, NOW);
     scoreboard.calibrate(state, NOW);
-    expect(scoreboard.baseline(row)?.labels ?? 0).toBe(isKept ? 200 : 0);
+    expect(scoreboard.baseline(row)?.labels ?? 0).toBe(isKept ? 300 : 0);
     const frozen = { type: "baseline.frozen" as const, ...row, lossMean: 0.1, labels: 2000 };
     const known = after(start, [frozen, publish(state.policies.chat!.policy)], NOW);
     expect(Object.keys(known.baselines)).toHaveLength(isKept ? 1 : 0);
@@ -102,12 +80,12 @@ describe("an outcome", () => {
   });
 
   test.each([
-    { at: NOW, minutes: 1, labels: 4, because: "it is of this minute" },
-    { at: NOW - 2 * MINUTE, minutes: 2, labels: null, because: "it is older" },
-  ])("is in the level of the last $minutes minutes or not: $because", ({ at, minutes, labels }) => {
+    { at: NOW, labels: 4, because: "it is of now" },
+    { at: NOW - 2 * HOUR, labels: null, because: "it is older" },
+  ])("is in the level of about the last hour or not: $because", ({ at, labels }) => {
     const scoreboard = createScoreboard();
     feed(scoreboard, 4, { at, loss: 0.5 });
-    const level = scoreboard.level(row, { now: NOW, minutes });
+    const level = scoreboard.level(row, { now: NOW, minutes: 60 });
     expect(level).toStrictEqual(labels === null ? null : { labels, lossMean: 0.5 });
   });
 });
@@ -117,7 +95,12 @@ describe("readings", () => {
     const scoreboard = calibrated();
     feed(scoreboard, 50, { loss: 1 });
     expect(scoreboard.readings("chat", alpha, "first")).toMatchObject([
-      { ...row, against: "bound", alarmed: true, evidence: { against: "bound", lossTolerated: 0.2, threshold: 1e5 } },
+      {
+        ...row,
+        against: "bound",
+        alarmed: true,
+        evidence: { against: "bound", lossTolerated: 0.2, threshold: ALARM_THRESHOLD },
+      },
     ]);
     expect(scoreboard.readings("chat", alpha, "third")).toStrictEqual([]);
   });
@@ -177,6 +160,38 @@ describe("a trial's labels", () => {
   });
 });
 
+describe("the news", () => {
+  const taken = (scoreboard: Scoreboard) => [...scoreboard.takeNews()];
+
+  test("names the segment of an alarm that was raised or called off, once", () => {
+    const scoreboard = calibrated();
+    feed(scoreboard, 60, { loss: 1 });
+    expect(taken(scoreboard)).toStrictEqual(["chat/alpha"]);
+    feed(scoreboard, 10, { loss: 1 });
+    expect(taken(scoreboard)).toStrictEqual([]);
+    feed(scoreboard, 300, { loss: 0 });
+    expect(taken(scoreboard)).toStrictEqual(["chat/alpha"]);
+  });
+
+  test("names the segment of each trial that got a label, and none of one that is healthy", () => {
+    const scoreboard = calibrated(withCanary(start));
+    scoreboard.takeNews();
+    feed(scoreboard, 1, { variant: "third" });
+    expect(taken(scoreboard)).toStrictEqual([]);
+    feed(scoreboard, 1, { variant: "second" });
+    expect(taken(scoreboard)).toStrictEqual(["chat/alpha"]);
+  });
+
+  test("names the segment whose healthy level is known by now", () => {
+    const scoreboard = calibrated();
+    // `calibrated` fed one already.
+    feed(scoreboard, BASELINE_MAX - 2);
+    expect(taken(scoreboard)).toStrictEqual([]);
+    feed(scoreboard, 1);
+    expect(taken(scoreboard)).toStrictEqual(["chat/alpha"]);
+  });
+});
+
 describe("late labels across a change of incumbency", () => {
   test("do not alarm about the variant that came back", () => {
     const there = switchoverOf(start, { id: "m1" });
@@ -195,8 +210,147 @@ describe("late labels across a change of incumbency", () => {
   });
 });
 
+describe("the labelled answers behind a row's figures", () => {
+  const KEY = "chat/alpha/first/helpful";
+  const attributes = { region: "eu" };
+  const kept = (cases: Cases): readonly string[] => {
+    const { healthy, degraded } = cases.read(KEY, 0);
+    return [...healthy, ...degraded].map(({ predictionId }) => predictionId);
+  };
+  const watching = (): { scoreboard: Scoreboard; cases: Cases } => {
+    const cases = createCases();
+    const scoreboard = createScoreboard(undefined, cases);
+    scoreboard.calibrate(start, NOW);
+    return { scoreboard, cases };
+  };
+
+  test.each([
+    { given: { attributes }, isKept: true, because: "it is evidence" },
+    { given: {}, isKept: false, because: "nobody knows whom it was for" },
+    { given: { attributes, at: START - 1 }, isKept: false, because: "it was served before the incumbency" },
+  ])("have one among them ($isKept): $because", ({ given, isKept }) => {
+    const { scoreboard, cases } = watching();
+    scoreboard.observe(outcome({ predictionId: "one", ...given }));
+    expect(kept(cases)).toEqual(isKept ? ["one"] : []);
+  });
+
+  test("are not those of a metric without an objective, nor one answer twice", () => {
+    const { scoreboard, cases } = watching();
+    scoreboard.observe(outcome({ predictionId: "one", attributes }));
+    scoreboard.observe(outcome({ predictionId: "one", attributes }));
+    scoreboard.observe(outcome({ predictionId: "two", metric: "polite", attributes }));
+    expect(kept(cases)).toEqual(["one"]);
+    expect(cases.changeOf("chat/alpha/first/polite", 1)).toBeNull();
+  });
+
+  test("begin again with an incumbency, with another meaning, and when an alarm is called off", () => {
+    const last = (cases: Cases): number | null => cases.changeOf(KEY, 1);
+    const first = watching();
+    feed(first.scoreboard, 5, { attributes });
+    expect(last(first.cases)).toBe(NOW);
+    first.scoreboard.calibrate(withSegment(start, "alpha", { since: NOW }), NOW);
+    expect(last(first.cases)).toBeNull();
+
+    const second = watching();
+    const idle = "chat/alpha/second/helpful";
+    feed(second.scoreboard, 5, { attributes, variant: "second" });
+    expect(second.cases.changeOf(idle, 1)).toBe(NOW);
+    second.scoreboard.calibrate(stateOf([segmentOf("alpha", { when: "1 == 1" })]), NOW);
+    expect(second.cases.changeOf(idle, 1)).toBeNull();
+
+    const third = watching();
+    feed(third.scoreboard, 60, { attributes, loss: 1 });
+    expect(alarmed(third.scoreboard)).toEqual(["helpful/bound"]);
+    expect(kept(third.cases)).toHaveLength(60);
+    for (let label = 0; label < 500 && alarmed(third.scoreboard).length > 0; label++)
+      feed(third.scoreboard, 1, { attributes });
+    expect(alarmed(third.scoreboard)).toEqual([]);
+    expect(last(third.cases)).toBeNull();
+  });
+
+  test("say where an alarm's losses rose, and nothing of a row or an objective that is not watched", () => {
+    const { scoreboard } = watching();
+    for (let label = 0; label < 300; label++)
+      feed(scoreboard, 1, { attributes: { region: label % 2 === 0 ? "eu" : "us" }, at: NOW + label });
+    for (let label = 0; label < 120; label++)
+      feed(scoreboard, 1, {
+        attributes: { region: label % 2 === 0 ? "eu" : "us" },
+        loss: label % 2,
+        at: NOW + 1000 + label,
+      });
+    expect(alarmed(scoreboard)).toEqual(["helpful/bound"]);
+    expect(scoreboard.blame(row, "bound")).toMatchObject({
+      slice: [{ attribute: "region", value: "us" }],
+      lossMean: 1,
+    });
+    expect(scoreboard.blame(row, "rest")).toBeNull();
+    expect(scoreboard.blame({ ...row, variant: "second" }, "bound")).toBeNull();
+    expect(scoreboard.blame({ ...row, segment: "beta" }, "bound")).toBeNull();
+  });
+});
+
+describe("labels beyond the usual share", () => {
+  const wants = (scoreboard: Scoreboard, variant = "first", segment = "alpha") =>
+    scoreboard.wantsLabels("chat", segment, variant);
+  const known = (): Scoreboard => {
+    const scoreboard = calibrated();
+    feed(scoreboard, 1000);
+    return scoreboard;
+  };
+
+  test("are wanted of what serves until its healthy level is known, and of a segment of which nothing is, once it is published", () => {
+    expect(wants(calibrated())).toBe(true);
+    const scoreboard = known();
+    expect([wants(scoreboard), wants(scoreboard, "first", "beta")]).toStrictEqual([false, false]);
+    scoreboard.calibrate(stateOf([segmentOf("alpha"), segmentOf("beta")]), NOW);
+    expect(wants(scoreboard, "first", "beta")).toBe(true);
+  });
+
+  test("are wanted of feedback that never came, whatever else is known, and never where no objective asks for any", () => {
+    const objectives = [
+      { metric: "helpful", against: "baseline" as const },
+      { metric: "failed", against: "baseline" as const },
+    ];
+    const metrics = { helpful: { from: "feedback" as const }, failed: { from: "error" as const } };
+    const wanting = (asked: typeof objectives, labels: number): boolean => {
+      const scoreboard = createScoreboard();
+      scoreboard.calibrate(stateOf([segmentOf("alpha", { objectives: asked })], { metrics }), NOW);
+      feed(scoreboard, labels, { metric: "failed" });
+      return wants(scoreboard);
+    };
+    expect(wanting(objectives, 1000)).toBe(true);
+    expect(wanting(objectives.slice(1), 10)).toBe(false);
+  });
+
+  test("are wanted again while something may have changed, and no more once that is certain", () => {
+    const scoreboard = known();
+    feed(scoreboard, 4, { loss: 1 });
+    expect(wants(scoreboard)).toBe(true);
+    feed(scoreboard, 50, { loss: 1 });
+    expect(wants(scoreboard)).toBe(false);
+  });
+
+  test("are wanted of both arms of a canary, and of nothing else that does not serve", () => {
+    const scoreboard = known();
+    expect(wants(scoreboard, "second")).toBe(false);
+    scoreboard.calibrate(withCanary(start), NOW);
+    expect([wants(scoreboard, "first"), wants(scoreboard, "second")]).toStrictEqual([true, true]);
+  });
+});
+
+/** A checkpoint in which a stream is not what it was. */
+const crafted = (given: object): object => {
+  const scoreboard = createScoreboard();
+  scoreboard.observe(outcome());
+  const saved = scoreboard.save() as { streams: Record<string, object> };
+  const streams = Object.entries(saved.streams).map(([key, stream]) => [key, { ...stream, ...given }]);
+  return { ...saved, streams: Object.fromEntries(streams) };
+};
+
 describe("a restart", () => {
-  const states = [start, withCanary(start), withCanary(start, { change: changeOf(start, { cause: "manual" }) })];
+  const objectives = [...alpha.objectives, { metric: "helpful", against: "baseline" as const }];
+  const first = stateOf([segmentOf("alpha", { objectives })]);
+  const states = [first, withCanary(first), withCanary(first, { change: changeOf(first, { cause: "manual" }) })];
   const step = fc.oneof(
     {
       weight: 8,
@@ -205,7 +359,8 @@ describe("a restart", () => {
         variant: fc.constantFrom("first", "second"),
         loss: fc.constantFrom(0, 0.25, 1),
         at: fc.constantFrom(NOW - 1, NOW, NOW + MINUTE),
-        count: fc.nat(60),
+        session: fc.constantFrom(undefined, undefined, "s1", "s2"),
+        count: fc.nat(200),
       }),
     },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("calibrate" as const), state: fc.nat(2) }) },
@@ -268,8 +423,11 @@ describe("a restart", () => {
     { saved: {} },
     { saved: { streams: [], trials: {}, traffic: {} } },
     { saved: { streams: { a: 1 } } },
+    { saved: { ...(createScoreboard().save() as object), version: 2 } },
+    { saved: crafted({ numbers: [1, 2] }) },
+    { saved: crafted({ meaning: 3 }) },
   ])("from $saved, which is no scoreboard's, is refused", ({ saved }) =>
-    expect(() => createScoreboard(saved)).toThrow(/invalid/i),
+    expect(() => createScoreboard(saved)).toThrow(z.ZodError),
   );
 
   test("remembers the last outcomes, so that feedback which is repeated counts once", () => {

@@ -1,12 +1,20 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { countExposure, trafficShare, type Traffic } from "../../src/core/traffic.ts";
+import { createBoards, segmentBoard, type Boards } from "../../src/core/boards.ts";
+import { countExposure, exposuresOf, trafficShare } from "../../src/core/traffic.ts";
 
 const MINUTE = 60_000;
-const counted = (exposures: readonly (readonly [string, number])[]): Traffic => {
-  const traffic: Traffic = {};
-  for (const [key, at] of exposures) countExposure(traffic, key, at);
-  return traffic;
+const HOUR = 60 * MINUTE;
+/** Half past. */
+const NOW = 1000 * HOUR + 30 * MINUTE;
+const counted = (exposures: readonly (readonly [string, number])[]): Boards => {
+  const boards = createBoards();
+  for (const [key, at] of exposures) countExposure(boards.slabs.exposures, boardOf(boards, key), at);
+  return boards;
+};
+const boardOf = (boards: Boards, key: string) => {
+  const [policy = "", segment = ""] = key.split("/");
+  return segmentBoard(boards, policy, segment);
 };
 
 describe("a segment's share of its policy's traffic", () => {
@@ -33,46 +41,46 @@ describe("a segment's share of its policy's traffic", () => {
     },
     {
       exposures: [
-        ["chat/a", 0],
-        ["chatty/b", 0],
-      ],
-      share: 1,
-      because: "a longer name is another policy",
-    },
-    {
-      exposures: [
-        ["chat/a", -60 * MINUTE],
+        ["chat/a", -2 * HOUR],
         ["chat/b", 0],
       ],
       share: 0,
-      because: "its own are an hour old",
+      because: "its own are two hours old",
     },
     {
       exposures: [
-        ["chat/a", -59 * MINUTE],
+        ["chat/a", -HOUR],
         ["chat/b", 0],
       ],
-      share: 0.5,
-      because: "its own are still within the hour",
+      share: 1 / 3,
+      because: "half of the hour of its own is over",
     },
   ] as const)("is $share when $because", ({ exposures, share }) => {
-    const now = 1000 * MINUTE;
-    const traffic = counted(exposures.map(([key, at]) => [key, now + at] as const));
-    expect(trafficShare(traffic, "chat", "chat/a", now)).toBeCloseTo(share, 12);
+    const boards = counted(exposures.map(([key, at]) => [key, NOW + at] as const));
+    expect(trafficShare(boardOf(boards, "chat/a"), NOW)).toBeCloseTo(share, 12);
   });
 
-  test("sums to one over the segments, and keeps at most an hour of minutes each", () =>
+  test("sums to one over the segments", () =>
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom("chat/a", "chat/b", "chat/c"), fc.nat(200)), { minLength: 1 }),
         (list) => {
           const exposures = list.map(([key, minute]) => [key, minute * MINUTE] as const).sort(([, a], [, b]) => a - b);
-          const traffic = counted(exposures);
+          const boards = counted(exposures);
           const now = Math.max(...exposures.map(([, at]) => at));
-          const shares = ["chat/a", "chat/b", "chat/c"].map((key) => trafficShare(traffic, "chat", key, now));
+          const shares = ["chat/a", "chat/b", "chat/c"].map((key) => trafficShare(boardOf(boards, key), now));
           expect(shares.reduce((sum, share) => sum + share)).toBeCloseTo(1, 9);
-          for (const minutes of Object.values(traffic)) expect(minutes.length).toBeLessThanOrEqual(60);
         },
       ),
     ));
+});
+
+test("a segment's requests of about the last hour are its own, and 0 of one that was never served", () => {
+  const boards = counted([
+    ["chat/a", NOW],
+    ["chat/a", NOW - HOUR],
+    ["chat/b", NOW],
+  ]);
+  expect(exposuresOf(boardOf(boards, "chat/a"), NOW)).toBe(1.5);
+  expect(exposuresOf(boardOf(boards, "chat/c"), NOW)).toBe(0);
 });

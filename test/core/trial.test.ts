@@ -1,7 +1,15 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Change } from "../../src/core/switchover.ts";
-import { newTrial, observeTrial, readTrial, type TrialState } from "../../src/core/trial.ts";
+import {
+  newTogether,
+  newTrial,
+  observeTrial,
+  observeVeto,
+  readTrial,
+  type Together,
+  type TrialState,
+} from "../../src/core/trial.ts";
 import { coinLosses, seededRandom } from "./seeded-random.ts";
 
 const changeOf = (cause: Change["cause"], evidence: Change["evidence"] = {}): Change => ({
@@ -16,6 +24,12 @@ const changeOf = (cause: Change["cause"], evidence: Change["evidence"] = {}): Ch
   evidence,
 });
 
+/** One loss of a trial that is part of no incident. */
+const observe = (trial: TrialState, change: Change, arm: "candidate" | "incumbent", loss: number): void =>
+  observeTrial({ trial, change, together: undefined }, arm, loss);
+const read = (trial: TrialState, change: Change, labelsMax: number, alsoLabelled: readonly string[] = []) =>
+  readTrial(trial, change, { labelsMax, alsoLabelled });
+
 interface Arms {
   readonly candidate: number;
   readonly incumbent: number;
@@ -28,8 +42,8 @@ function outcomeOf(change: Change, arms: Arms, seed: number, share = 0.9): "heal
   const trial = newTrial(0);
   for (let label = 0; label < 5000; label++) {
     const arm = random() < share ? "candidate" : "incumbent";
-    observeTrial(trial, change, arm, next(arms[arm]));
-    const { verdict } = readTrial(trial, change, 200);
+    observe(trial, change, arm, next(arms[arm]));
+    const { verdict } = read(trial, change, 200);
     if (verdict !== "inconclusive" && trial.candidate.labels >= 10) return verdict;
   }
   return "open";
@@ -111,13 +125,22 @@ describe("a probe of a former variant", () => {
   test("does not return to one that recovered only in part and is clearly worse than what serves now", () =>
     expect(ends({ candidate: 0.3, incumbent: 0.05 }).filter((end) => end === "healthy").length).toBeLessThan(20));
 
-  test("is given up after 120 labels, however many are allowed", () => {
+  /** Labels of one kind until the trial ends. */
+  const labelsUntilEnd = (about: Change, loss: number): number => {
     const trial = newTrial(0);
-    const unknown = changeOf("recovered");
-    for (let label = 0; label < 119; label++) observeTrial(trial, unknown, "candidate", 0);
-    expect(readTrial(trial, unknown, 1000).verdict).toBe("inconclusive");
-    observeTrial(trial, unknown, "candidate", 0);
-    expect(readTrial(trial, unknown, 1000).verdict).toBe("degraded");
+    while (read(trial, about, 1000).verdict === "inconclusive") observe(trial, about, "candidate", loss);
+    return trial.candidate.labels;
+  };
+
+  test("is given up after far fewer labels than a move, however many are allowed", () => {
+    expect(labelsUntilEnd(changeOf("degraded"), 0)).toBe(1000);
+    expect(labelsUntilEnd(changeOf("recovered"), 0)).toBeLessThanOrEqual(200);
+  });
+
+  test("is given up sooner than a move that is as bad, because the degraded variant is served while it lasts", () => {
+    const evidence = { lossMean: 0.55, lossTolerated: 0.55, labels: 500 };
+    const [probe, move] = [changeOf("recovered", evidence), changeOf("degraded", evidence)];
+    expect(labelsUntilEnd(probe, 1)).toBeLessThan(labelsUntilEnd(move, 1));
   });
 });
 
@@ -125,8 +148,8 @@ describe("what a trial says", () => {
   const change = changeOf("degraded", { lossMean: 0.9, labels: 50 });
   const told = (candidate: readonly number[], incumbent: readonly number[] = []): TrialState => {
     const trial = newTrial(0);
-    for (const loss of incumbent) observeTrial(trial, change, "incumbent", loss);
-    for (const loss of candidate) observeTrial(trial, change, "candidate", loss);
+    for (const loss of incumbent) observe(trial, change, "incumbent", loss);
+    for (const loss of candidate) observe(trial, change, "candidate", loss);
     return trial;
   };
   const times = (count: number, loss: number): number[] => Array.from({ length: count }, () => loss);
@@ -140,25 +163,25 @@ describe("what a trial says", () => {
     { candidate: times(200, 0.9), incumbent: [], verdict: "degraded", because: "it shows no gain within 200 labels" },
     { candidate: times(199, 0.9), incumbent: [], verdict: "inconclusive", because: "one label is still allowed" },
   ])("is $verdict when $because", ({ candidate, incumbent, verdict }) => {
-    const trial = readTrial(told(candidate, incumbent), change, 200);
+    const trial = read(told(candidate, incumbent), change, 200);
     expect(trial).toMatchObject({ verdict, stepLabels: candidate.length });
   });
 
   test("is degraded as soon as it is clearly worse, long before the labels that are allowed", () => {
     const mild = changeOf("degraded", { lossMean: 0.3, labels: 50 });
     const trial = newTrial(0);
-    for (let label = 0; label < 15; label++) observeTrial(trial, mild, "candidate", 1);
-    expect(readTrial(trial, mild, 200)).toMatchObject({
+    for (let label = 0; label < 15; label++) observe(trial, mild, "candidate", 1);
+    expect(read(trial, mild, 200)).toMatchObject({
       verdict: "degraded",
       because: expect.stringContaining("worse"),
     });
   });
 
   test("names both arms and never claims a loss where there are no labels", () => {
-    expect(readTrial(told([]), change, 200).because).toBe(
+    expect(read(told([]), change, 200).because).toBe(
       "no labels yet: candidate no loss known over 0 labels, incumbent no loss known over 0",
     );
-    expect(readTrial(told([0, 1], [1]), change, 200).because).toContain(
+    expect(read(told([0, 1], [1]), change, 200).because).toContain(
       "candidate loss 0.500 over 2 labels, incumbent loss 1.000 over 1",
     );
   });
@@ -166,18 +189,18 @@ describe("what a trial says", () => {
   test("bets on nothing while there is nothing to compare with", () => {
     const unknown = changeOf("degraded");
     const trial = newTrial(0);
-    for (let label = 0; label < 19; label++) observeTrial(trial, unknown, "incumbent", 1);
-    for (let label = 0; label < 50; label++) observeTrial(trial, unknown, "candidate", 0);
+    for (let label = 0; label < 19; label++) observe(trial, unknown, "incumbent", 1);
+    for (let label = 0; label < 50; label++) observe(trial, unknown, "candidate", 0);
     expect(trial.better.wealth.every((wealth) => wealth === 1)).toBe(true);
-    observeTrial(trial, unknown, "incumbent", 1);
-    observeTrial(trial, unknown, "candidate", 0);
+    observe(trial, unknown, "incumbent", 1);
+    observe(trial, unknown, "candidate", 0);
     expect(trial.better.wealth.every((wealth) => wealth > 1)).toBe(true);
   });
 
   test("fixes the level before it sees the loss: what was bet does not depend on later labels", () => {
     const first = told([0, 0, 0]);
     const wealth = [...first.better.wealth];
-    observeTrial(first, change, "incumbent", 0);
+    observe(first, change, "incumbent", 0);
     expect(first.better.wealth).toStrictEqual(wealth);
   });
 
@@ -200,11 +223,11 @@ describe("what a trial says", () => {
       fc.property(cause, evidence, fc.array(arm), fc.array(arm), (why, known, first, second) => {
         const any = changeOf(why, known);
         const whole = newTrial(0);
-        for (const [side, loss] of [...first, ...second]) observeTrial(whole, any, side, loss);
+        for (const [side, loss] of [...first, ...second]) observe(whole, any, side, loss);
         const before = newTrial(0);
-        for (const [side, loss] of first) observeTrial(before, any, side, loss);
+        for (const [side, loss] of first) observe(before, any, side, loss);
         const restarted: TrialState = JSON.parse(JSON.stringify(before));
-        for (const [side, loss] of second) observeTrial(restarted, any, side, loss);
+        for (const [side, loss] of second) observe(restarted, any, side, loss);
         expect(restarted).toStrictEqual(whole);
         for (const wealth of [...whole.better.wealth, ...whole.worse.wealth]) {
           expect(wealth).toBeGreaterThanOrEqual(0);
@@ -212,4 +235,135 @@ describe("what a trial says", () => {
         }
       }),
     ));
+});
+
+describe("another metric of the segment", () => {
+  const change = changeOf("degraded", { lossMean: 0.9, labels: 50 });
+  const better = (): TrialState => {
+    const trial = newTrial(0);
+    for (let label = 0; label < 50; label++) observe(trial, change, "candidate", 0);
+    expect(read(trial, change, 200).verdict).toBe("healthy");
+    return trial;
+  };
+  const seen = (trial: TrialState, metric: string, losses: number, labels: number): TrialState => {
+    for (let label = 0; label < labels; label++) observeVeto(trial, metric, label < losses ? 1 : 0, 0.2);
+    return trial;
+  };
+
+  test("vetoes a candidate that is worse on it than what it replaces was held to, however much better it is else", () =>
+    expect(read(seen(better(), "polite", 20, 20), change, 200, ["polite"])).toMatchObject({
+      verdict: "degraded",
+      because: expect.stringContaining("polite is worse"),
+    }));
+
+  test("vetoes though it is none that the candidate has to be seen on", () =>
+    expect(read(seen(better(), "polite", 20, 20), change, 200).verdict).toBe("degraded"));
+
+  test("vetoes a candidate that is as good as what it replaces was held to in at most 5 % of runs", () => {
+    let vetoed = 0;
+    for (let run = 0; run < 300; run++) {
+      const next = coinLosses(run * 13 + 1);
+      const trial = newTrial(0);
+      for (let label = 0; label < 200; label++) {
+        observeVeto(trial, "polite", next(0.2), 0.2);
+        if (read(trial, change, 200).verdict !== "degraded") continue;
+        vetoed += 1;
+        break;
+      }
+    }
+    expect(vetoed).toBeLessThanOrEqual(15);
+  });
+
+  test("that is labelled must have been seen on the candidate before it is adopted, and the trial says which", () => {
+    const trial = better();
+    expect(read(trial, change, 200, ["polite"])).toMatchObject({
+      verdict: "inconclusive",
+      because: expect.stringContaining("too few labels of polite"),
+    });
+    expect(read(seen(trial, "polite", 0, 3), change, 200, ["polite"]).verdict).toBe("inconclusive");
+    expect(read(seen(trial, "polite", 0, 30), change, 200, ["polite"]).verdict).toBe("healthy");
+    expect(read(trial, change, 200, ["polite", "brief"]).because).toContain("too few labels of brief");
+  });
+
+  test("that is hardly labelled does not keep a canary open for ever: it ends after the labels that are allowed", () => {
+    const trial = newTrial(0);
+    for (let label = 0; label < 200; label++) observe(trial, change, "candidate", 0.9);
+    expect(read(trial, change, 200, ["polite"]).verdict).toBe("degraded");
+  });
+
+  test("goes on from its JSON", () => {
+    const whole = seen(better(), "polite", 3, 10);
+    const restarted: TrialState = JSON.parse(JSON.stringify(whole));
+    expect(seen(restarted, "polite", 5, 9)).toStrictEqual(seen(whole, "polite", 5, 9));
+  });
+});
+
+describe("the canaries of an incident", () => {
+  const change = { ...changeOf("degraded", { lossMean: 0.6, labels: 30 }), incident: "one" };
+  const canaries = (count: number): TrialState[] => Array.from({ length: count }, () => newTrial(0));
+  const told = (trials: readonly TrialState[], loss: number, labels: number, together: Together): void => {
+    for (const trial of trials)
+      for (let label = 0; label < labels; label++) {
+        observeTrial({ trial, change, together }, "incumbent", 0.6);
+        observeTrial({ trial, change, together }, "candidate", loss);
+      }
+  };
+  const verdict = (trial: TrialState, together: Together, alsoLabelled: readonly string[] = [], of = change) =>
+    readTrial(trial, of, { labelsMax: 200, alsoLabelled, together }).verdict;
+
+  test("show together what none of them shows alone", () => {
+    const together = newTogether();
+    const trials = canaries(20);
+    told(trials, 0, 2, together);
+    for (const trial of trials) {
+      expect(read(trial, change, 200).verdict).toBe("inconclusive");
+      expect(verdict(trial, together)).toBe("healthy");
+    }
+  });
+
+  test("carry along one whose candidate has no labels yet, and none of which nothing was heard at all", () => {
+    const together = newTogether();
+    told(canaries(20), 0, 2, together);
+    expect(verdict(newTrial(0), together)).toBe("healthy");
+    const unheard = { ...change, evidence: { ...change.evidence, labels: 0 } };
+    expect(verdict(newTrial(0), together, [], unheard)).toBe("inconclusive");
+  });
+
+  test("carry along none that looks worse by itself", () => {
+    const together = newTogether();
+    told(canaries(20), 0, 2, together);
+    const worse = newTrial(0);
+    for (let label = 0; label < 6; label++) observe(worse, change, "candidate", 1);
+    expect(read(worse, change, 200).verdict).toBe("inconclusive");
+    expect(verdict(worse, together)).toBe("inconclusive");
+  });
+
+  test("carry along none that was not seen on another metric that is labelled", () => {
+    const together = newTogether();
+    told(canaries(20), 0, 2, together);
+    expect(verdict(newTrial(0), together, ["polite"])).toBe("inconclusive");
+  });
+
+  test("need to be surer together than one alone: what is enough for one carries no other", () => {
+    const together = newTogether();
+    const one = newTrial(0);
+    while (read(one, change, 200).verdict === "inconclusive") told([one], 0, 1, together);
+    expect(read(one, change, 200).verdict).toBe("healthy");
+    expect(verdict(newTrial(0), together)).toBe("inconclusive");
+  });
+
+  test("that are as bad as what they replace carry nobody along in more than 1 % of runs", () => {
+    let carried = 0;
+    for (let run = 0; run < 200; run++) {
+      const next = coinLosses(run * 17 + 1);
+      const together = newTogether();
+      for (const trial of canaries(15))
+        for (let label = 0; label < 20; label++) {
+          observeTrial({ trial, change, together }, "incumbent", next(0.6));
+          observeTrial({ trial, change, together }, "candidate", next(0.6));
+        }
+      if (verdict(newTrial(0), together) === "healthy") carried += 1;
+    }
+    expect(carried).toBeLessThanOrEqual(2);
+  });
 });

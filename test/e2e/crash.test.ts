@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Row } from "../../src/core/calibrate.ts";
+import { createScoreboard } from "../../src/core/scoreboard.ts";
 import { startOpenaiUpstream, type OpenaiUpstream } from "../fakes/openai-upstream.ts";
 import { publishChat } from "./chat-policy.ts";
 import { askAndRate, traffic } from "./chat-traffic.ts";
@@ -24,13 +26,12 @@ const labelsOf = async (server: SegueServer, topic: string): Promise<number> =>
   (await server.ask("GET", `/api/segments/chat/${topic}`)).body.objectives[0].labels;
 
 /** Labels of a row as the last checkpoint on disk has them. */
-function savedLabels(row: string): number {
+function savedLabels(row: Row): number {
   const database = new DatabaseSync(join(home.path, ".segue/ledger.db"), { readOnly: true });
   try {
     const saved = database.prepare("SELECT value FROM checkpoints WHERE name = 'scoreboard'").get();
     if (saved === undefined) return 0;
-    const { streams } = JSON.parse(String(saved.value)) as { streams: Record<string, { labels: number }> };
-    return streams[row]?.labels ?? 0;
+    return createScoreboard(JSON.parse(String(saved.value))).level(row)?.labels ?? 0;
   } finally {
     database.close();
   }
@@ -91,7 +92,7 @@ test("kill -9 in the middle of changes and feedback, six times: no acknowledged 
 });
 
 test("after kill -9 the detectors go on from the last checkpoint: only feedback newer than that is lost", async () => {
-  const row = "chat/calm/first/quality";
+  const row = { policy: "chat", segment: "calm", variant: "first", metric: "quality" };
   const server = await home.serve();
   await traffic(server, key, { topic: "calm", count: 30, grade: () => 1 });
   await until("a checkpoint holds the 30 labels", () => savedLabels(row) === 30);

@@ -8,7 +8,7 @@ import { sha256 } from "../../src/core/digest.ts";
 import type { Event } from "../../src/core/event.ts";
 import { fold } from "../../src/core/fold.ts";
 import { chain, parseEntry } from "../../src/core/ledger.ts";
-import type { Outcome } from "../../src/core/outcome.ts";
+import type { AmountOutcome, Outcome } from "../../src/core/outcome.ts";
 import { Policy } from "../../src/core/policy.ts";
 import { predictionIds } from "../../src/core/prediction-id.ts";
 import { emptyState, type ControlState } from "../../src/core/state.ts";
@@ -16,10 +16,12 @@ import { authenticator } from "../../src/gateway/authenticate.ts";
 import { complete } from "../../src/gateway/complete.ts";
 import { explainDecision } from "../../src/gateway/explain-decision.ts";
 import { listModels, readModel } from "../../src/gateway/list-models.ts";
+import { createRecentExposures } from "../../src/gateway/recent-exposures.ts";
 import { recordFeedback } from "../../src/gateway/record-feedback.ts";
 import { servingOf } from "../../src/gateway/serving.ts";
 import type { Exposure, Provider } from "../../src/ports.ts";
 import { openaiProvider } from "../../src/providers/openai.ts";
+import { memoryCounters } from "../../src/telemetry/counters.ts";
 import { createApp } from "../../routes/app.ts";
 import { startOpenaiUpstream } from "./openai-upstream.ts";
 
@@ -147,8 +149,14 @@ export async function startGatewayWorld(options: { bodyBytesMax?: number; header
       fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }),
       ...(options.headersTimeoutMs === undefined ? {} : { headersTimeoutMs: options.headersTimeoutMs }),
     });
+  const recentExposures = createRecentExposures(memoryCounters());
+  /** Rows as `policy/segment/variant` of which labels are wanted. */
+  const wanted = new Set<string>();
+  const wantsLabels = (...row: readonly string[]): boolean => wanted.has(row.join("/"));
   const deps = {
     controlPlane,
+    recentExposures,
+    wantsLabels,
     serving: servingOf({ controlPlane, log }),
     flags: { fallback: () => ({ value: flag.value, reason: "FALLTHROUGH" }) },
     providers: new Map([
@@ -157,15 +165,16 @@ export async function startGatewayWorld(options: { bodyBytesMax?: number; header
     ]),
     predictionIds: predictionIds(["a secret of the test"]),
     exposures: {
-      record: (exposure: Exposure) => {
+      record: (exposure: Exposure, session: string | null) => {
+        recentExposures.remember(exposure.predictionId, { attributes: exposure.attributes, session });
         exposures.push(exposure);
         for (const wake of waiting.splice(0)) wake();
       },
     },
     outcomes: {
-      observe: (outcome: Outcome) => {
+      observe: (outcome: Outcome | AmountOutcome) => {
         const known = outcomes.some((o) => o.predictionId === outcome.predictionId && o.metric === outcome.metric);
-        if (!known) outcomes.push(outcome);
+        if (!known && "loss" in outcome) outcomes.push(outcome);
         return !known;
       },
     },
@@ -179,6 +188,7 @@ export async function startGatewayWorld(options: { bodyBytesMax?: number; header
       authenticate: authenticator(deps),
       complete: (input) => complete(deps, input),
       explainDecision: (input) => explainDecision(deps, input),
+      wantsLabels,
       recordFeedback: (input) => recordFeedback(deps, input),
       listModels: (key) => listModels(deps, key),
       readModel: (key, id) => readModel(deps, key, id),
@@ -210,6 +220,7 @@ export async function startGatewayWorld(options: { bodyBytesMax?: number; header
     logged,
     exposures,
     outcomes,
+    wanted,
     /** What the prediction id of this answer refers to. */
     predictionOf: (response: Response) =>
       deps.predictionIds.open(

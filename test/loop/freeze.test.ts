@@ -107,6 +107,56 @@ describe("lifting a freeze", () => {
     },
   );
 
+  describe("where the measure was found to have changed", () => {
+    const found = async (scope: FreezeScope) => {
+      const world = await frozen(scope);
+      const evidence = {
+        statistic: 1e6,
+        threshold: 1e5,
+        labels: 50,
+        rows: 9,
+        lossMean: 0.5,
+        lossTolerated: 0.1,
+        breadth: 9,
+        breadthElsewhere: 6,
+      };
+      await world.controlPlane.commit(alice, () => [
+        { type: "baseline.frozen", ...row, metric: "helpful", lossMean: 0.1, labels: 2000 },
+        { type: "baseline.frozen", ...row, metric: "polite", lossMean: 0.1, labels: 2000 },
+        { type: "incident.opened", id: "m", policy: "chat", metric: "helpful", scope: { kind: "evaluator" }, evidence },
+        {
+          type: "incident.opened",
+          id: "u",
+          policy: "chat",
+          metric: "helpful",
+          scope: { kind: "variant", variant: "first" },
+          evidence,
+        },
+      ]);
+      return world;
+    };
+    const row = { policy: "chat", segment: "alpha", variant: "first" };
+
+    test.each([{ scope: { policy: "chat" } }, { scope: {} }])(
+      "says that scores mean what they mean now, with %o: that finding is over, no other, and the metric's baselines are forgotten",
+      async ({ scope }) => {
+        const world = await found(scope);
+        await unfreeze(world, { scope, reason: "the judge was replaced", actor: alice });
+        const state = world.controlPlane.state();
+        expect(Object.keys(state.incidents)).toStrictEqual(["u"]);
+        expect(Object.keys(state.baselines)).toStrictEqual(["chat/alpha/first/polite"]);
+        expect(state.measuredSince).toStrictEqual({ "chat/helpful": state.head.seq });
+      },
+    );
+
+    test("says nothing of the sort when it was the freeze of one segment", async () => {
+      const world = await found({ policy: "chat", segment: "alpha" });
+      await unfreeze(world, { scope: { policy: "chat", segment: "alpha" }, reason: "done", actor: alice });
+      expect(Object.keys(world.controlPlane.state().incidents)).toStrictEqual(["m", "u"]);
+      expect(world.controlPlane.state().measuredSince).toStrictEqual({});
+    });
+  });
+
   test("leaves a wider freeze in place", async () => {
     const world = await frozen({});
     await freeze(world, { scope: { policy: "chat" }, reason, forSeconds: null, actor: alice });

@@ -140,14 +140,27 @@ export const withCanary = (state: ControlState, given: Partial<Switchover> = {},
 export const inconclusive: Trial = { verdict: "inconclusive", because: "no labels yet", stepLabels: 0 };
 
 /** Measurements of a scoreboard to which nothing has happened, except what is given. */
-export const measured = (given: Partial<LoopContext["scoreboard"]> = {}): LoopContext["scoreboard"] => ({
-  readings: () => [],
-  level: () => null,
-  baseline: () => null,
-  trial: () => inconclusive,
-  share: () => 0,
-  ...given,
-});
+export const measured = (given: Partial<LoopContext["scoreboard"]> = {}): LoopContext["scoreboard"] => {
+  const scoreboard = {
+    readings: () => [],
+    blame: () => null,
+    level: () => null,
+    baseline: () => null,
+    trial: () => inconclusive,
+    share: () => 0,
+    requests: () => 0,
+    pooled: () => null,
+    togetherOdds: () => 1,
+    ...given,
+  };
+  const readings = (...of: Parameters<typeof scoreboard.readings>) => scoreboard.readings(...of);
+  return {
+    isAlarmed: (...of) => readings(...of).some(({ alarmed }) => alarmed),
+    frozenMetrics: (...of) =>
+      readings(...of).flatMap((reading) => (scoreboard.baseline(reading)?.frozen === true ? [reading.metric] : [])),
+    ...scoreboard,
+  };
+};
 
 export const contextOf = (given: Partial<LoopContext> = {}): LoopContext => ({
   scoreboard: measured(),

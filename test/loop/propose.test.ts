@@ -8,6 +8,7 @@ import {
   contextOf,
   degraded,
   HOUR,
+  measured,
   moved,
   NOW,
   proposalOf,
@@ -171,7 +172,7 @@ describe("people are told", () => {
 });
 
 describe("the way back", () => {
-  const left = { variant: "first", metric: "helpful", lossDegraded: 0.9, lossTolerated: 0.2 };
+  const left = { variant: "first", metric: "helpful", lossDegraded: 0.9, lossTolerated: 0.2, incident: null };
   const away = (given: Parameters<typeof withSegment>[2] = {}, mode: Mode = "auto") =>
     withSegment(stateOf([segmentOf("alpha", { mode })]), "alpha", {
       incumbent: "second",
@@ -180,33 +181,66 @@ describe("the way back", () => {
       former: left,
       ...given,
     });
-  const isProbed = (state: ControlState, now: number) =>
-    proposalOf(reconcile(state, contextOf({ now })))?.change.cause === "recovered";
+  const scoreboard = measured({ requests: () => 600 });
+  const isProbed = (state: ControlState, now: number, measurements = scoreboard) =>
+    proposalOf(reconcile(state, contextOf({ now, scoreboard: measurements })))?.change.cause === "recovered";
+  /** How long after `NOW` the first probe is, to the second. */
+  const waitOf = (state: ControlState, measurements = scoreboard): number => {
+    let [tooEarly, late] = [-1, 2 * 86_400];
+    while (late - tooEarly > 1) {
+      const middle = Math.floor((tooEarly + late) / 2);
+      if (isProbed(state, NOW + middle * 1000, measurements)) late = middle;
+      else tooEarly = middle;
+    }
+    return late;
+  };
 
-  test.each([0, 1, 2, 3])("is probed after the wait doubled %i times, not a millisecond before", (revertFails) => {
-    const wait = HOUR * 2 ** revertFails;
-    expect(isProbed(away({ revertFails }), NOW + wait - 1)).toBe(false);
-    expect(isProbed(away({ revertFails }), NOW + wait)).toBe(true);
+  test("is not probed before the least wait, however much there is to win", () => {
+    const busy = measured({
+      requests: () => 1e6,
+      level: () => ({ labels: 1000, lossMean: 0.9 }),
+      baseline: () => ({ labels: 1000, lossMean: 0, frozen: true }),
+    });
+    const least = stateOf().policies.chat!.policy.guard.revertSeconds;
+    expect(isProbed(away(), NOW + least * 1000 - 1, busy)).toBe(false);
+    expect(isProbed(away(), NOW + least * 1000, busy)).toBe(true);
   });
 
-  test("is waited for at most 1 024 times the first wait", () =>
-    expect(isProbed(away({ revertFails: 5000 }), NOW + HOUR * 1024)).toBe(true));
+  test("is waited for longer, the longer it has been left and the less there is to win", () => {
+    const usual = waitOf(away());
+    expect(waitOf(away({ since: NOW - HOUR }))).toBeGreaterThan(usual);
+    const serving = (lossMean: number) => measured({ requests: () => 600, level: () => ({ labels: 100, lossMean }) });
+    expect(waitOf(away(), serving(0.5))).toBeLessThan(waitOf(away(), serving(0.25)));
+    const was = (lossMean: number) =>
+      measured({ requests: () => 600, baseline: () => ({ labels: 100, lossMean, frozen: false }) });
+    expect(waitOf(away(), was(0.05))).toBeLessThan(waitOf(away(), was(0.15)));
+  });
 
-  test("is a canary of half the traffic with what was known when it was left", () =>
-    expect(proposalOf(reconcile(away(), contextOf({ now: NOW + HOUR })))).toMatchObject({
+  test("is waited for a day at most, though nobody asks", () =>
+    expect(waitOf(away({ since: NOW - 1000 * HOUR }), measured())).toBe(86_400));
+
+  test("is a canary of at most half the traffic, less the busier the segment is, with what was known when it was left", () => {
+    const probe = (requests: number) =>
+      proposalOf(
+        reconcile(away(), contextOf({ now: NOW + 100 * HOUR, scoreboard: measured({ requests: () => requests }) })),
+      )!;
+    expect(probe(600)).toMatchObject({
       gate: "none",
-      change: { from: "second", to: "first", steps: [{ share: 0.5 }], evidence: { lossMean: 0.9, lossTolerated: 0.2 } },
-    }));
+      change: { from: "second", to: "first", evidence: { lossMean: 0.9, lossTolerated: 0.2 } },
+    });
+    const shareOf = (requests: number) => probe(requests).change.steps.map(({ share }) => share);
+    expect(shareOf(1)).toStrictEqual([0.5]);
+    expect(shareOf(1e5)[0]).toBeLessThan(0.1);
+  });
 
-  test("doubles its wait with each probe that fails, and forgets that when one succeeds", () => {
-    const probing = settle(away(), contextOf({ now: NOW + HOUR })).state;
+  test("is waited for longer after each probe that fails, and no more when one succeeds", () => {
+    const start = NOW + 10 * HOUR;
+    const probing = settle(away(), contextOf({ now: start, scoreboard })).state;
     const id = probing.segments["chat/alpha"]!.open!;
-    const at = NOW + HOUR + 1000;
-    const failed = after(probing, [moved(id, { kind: "rolledBack", since: at, because: "no", by: alice })], at);
+    const failed = after(probing, [moved(id, { kind: "rolledBack", since: start, because: "no", by: alice })], start);
     expect(failed.segments["chat/alpha"]).toMatchObject({ revertFails: 1, incumbent: "second" });
-    expect(isProbed(failed, at + 2 * HOUR - 1)).toBe(false);
-    expect(isProbed(failed, at + 2 * HOUR)).toBe(true);
-    const back = after(probing, [moved(id, { kind: "confirmed", since: at, because: "back" })], at);
+    expect(waitOf(failed) - 10 * 3600).toBeGreaterThan(waitOf(away()));
+    const back = after(probing, [moved(id, { kind: "confirmed", since: start, because: "back" })], start);
     expect(back.segments["chat/alpha"]).toMatchObject({ revertFails: 0, incumbent: "first", former: null });
   });
 
@@ -237,8 +271,11 @@ describe("the way back", () => {
   test("is not tried while what serves is degraded itself", () => {
     const bad = after(away(), [signalOf({ variant: "second", observedAt: NOW + 1 })], NOW);
     expect(isProbed(bad, NOW + 100 * HOUR)).toBe(false);
+    expect(isProbed(away(), NOW + 100 * HOUR)).toBe(true);
   });
 
   test("is not probed by the clock when nothing was measured that a probe could be judged by", () =>
-    expect(isProbed(away({ former: { ...left, lossDegraded: null, lossTolerated: null } }), NOW + HOUR)).toBe(false));
+    expect(isProbed(away({ former: { ...left, lossDegraded: null, lossTolerated: null } }), NOW + 100 * HOUR)).toBe(
+      false,
+    ));
 });

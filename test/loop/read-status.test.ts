@@ -11,6 +11,7 @@ const reading = (alarmed: boolean): Reading => ({
   metric: "helpful",
   against: "bound",
   alarmed,
+  lasted: alarmed,
   evidence: { lossTolerated: 0.2 },
 });
 

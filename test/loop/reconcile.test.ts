@@ -5,7 +5,8 @@ import type { Mode } from "../../src/core/policy.ts";
 import type { Reading } from "../../src/core/scoreboard.ts";
 import type { ControlState } from "../../src/core/state.ts";
 import type { Trial } from "../../src/core/switchover.ts";
-import { effectiveMode, reconcile } from "../../src/loop/reconcile.ts";
+import { reconcile } from "../../src/loop/reconcile.ts";
+import { effectiveMode } from "../../src/loop/effective-mode.ts";
 import type { LoopContext } from "../../src/loop/subject.ts";
 import {
   after,
@@ -35,6 +36,7 @@ const reading = (given: Partial<Reading> = {}): Reading => ({
   metric: "helpful",
   against: "bound",
   alarmed: true,
+  lasted: true,
   evidence: { lossMean: 0.9, lossTolerated: 0.2, labels: 60, statistic: 2e5, threshold: 1e5, against: "bound" },
   ...given,
 });
@@ -43,6 +45,55 @@ const reads = (...list: Reading[]) =>
     readings: (policy, segment, variant) =>
       list.filter((each) => each.variant === variant && each.segment === segment.id && policy === "chat"),
   });
+
+describe("what a detector's alarm blames", () => {
+  const blame = {
+    slice: [],
+    how: "worse" as const,
+    labels: 20,
+    lossMean: 0.9,
+    lossMeanBefore: 0.1,
+    lossMeanElsewhere: null,
+    explained: 1,
+    share: 1,
+    shareBefore: 1,
+    examples: ["p1"],
+  };
+  const recorded = (state: ControlState, alarmed: boolean) => {
+    const asked: unknown[] = [];
+    const scoreboard: LoopContext["scoreboard"] = {
+      ...reads(reading({ alarmed })),
+      blame: (...of) => {
+        asked.push(of);
+        return blame;
+      },
+    };
+    const events = reconcile(state, contextOf({ scoreboard }));
+    return { asked, evidence: events.map((event) => event.type === "signal.recorded" && event.signal.evidence) };
+  };
+
+  test("is recorded with it", () => {
+    const { asked, evidence } = recorded(stateOf(), true);
+    expect(asked).toEqual([[{ policy: "chat", segment: "alpha", variant: "first", metric: "helpful" }, "bound"]]);
+    expect(evidence).toEqual([{ ...reading().evidence, blame }]);
+  });
+
+  test("is not asked for where it is recorded already, or called off", () => {
+    const alarmed = after(stateOf(), [signalOf({ source: "detector:bound" })], NOW);
+    expect(recorded(alarmed, true).asked).toEqual([]);
+    const { asked, evidence } = recorded(alarmed, false);
+    expect(asked).toEqual([]);
+    expect(evidence).toEqual([reading().evidence]);
+  });
+});
+
+test("a detector's alarm is recorded at once, and acted on when labels after it bear it out", () => {
+  const events = reconcile(stateOf(), contextOf({ scoreboard: reads(reading({ lasted: false })) }));
+  expect(typesOf(events)).toEqual(["signal.recorded"]);
+  const state = after(stateOf(), events);
+  expect(reconcile(state, contextOf({ scoreboard: reads(reading({ lasted: false })) }))).toEqual([]);
+  expect(typesOf(reconcile(state, contextOf({ scoreboard: reads(reading()) })))).toEqual(["switchover.proposed"]);
+});
 
 test("a detector that takes its alarm back is heard first: nothing is proposed in the same pass", () => {
   const start = stateOf();
@@ -55,6 +106,7 @@ test("a detector that takes its alarm back is heard first: nothing is proposed i
     metric: "helpful",
     against: "bound" as const,
     alarmed: false,
+    lasted: false,
     evidence: {},
   };
   const context = contextOf({ now: NOW + 1, scoreboard: measured({ readings: () => [well] }) });
@@ -201,7 +253,8 @@ describe("what detectors find", () => {
 
   test("is frozen into the ledger once, when the healthy level is known", () => {
     const baseline = () => ({ labels: 2000, lossMean: 0.1, frozen: true });
-    const context = contextOf({ scoreboard: { ...reads(reading({ alarmed: false })), baseline } });
+    const { readings } = reads(reading({ alarmed: false }));
+    const context = contextOf({ scoreboard: measured({ readings, baseline }) });
     const settled = settle(stateOf(), context);
     expect(settled.events).toMatchObject([
       { type: "baseline.frozen", variant: "first", metric: "helpful", lossMean: 0.1, labels: 2000 },
@@ -383,5 +436,59 @@ describe("one pass", () => {
     const state = { ...degraded(stateOf([segmentOf("alpha"), segmentOf("beta")])), segments };
     expect(reconcile(state, contextOf())).toStrictEqual([]);
     expect(changeOf(state).segment).toBe("alpha");
+  });
+});
+
+test("an escalation is resolved when no source says anything any more", () => {
+  const raised: Event = {
+    type: "escalation.raised",
+    policy: "chat",
+    segment: "alpha",
+    variant: "first",
+    metric: "helpful",
+    reason: "alert-mode",
+    detail: "it degraded",
+  };
+  expect(typesOf(reconcile(after(stateOf(), [raised], NOW), contextOf()))).toStrictEqual(["escalation.resolved"]);
+});
+
+describe("a pass over some segments", () => {
+  const ids = ["alpha", "beta", "gamma", "delta"];
+  const all = stateOf(
+    ids.map((id) => segmentOf(id)),
+    { guard: { movesPerHour: 100 } },
+  );
+  const aboutOf = (event: Event): string =>
+    event.type === "switchover.proposed"
+      ? event.switchover.change.segment
+      : event.type === "signal.recorded"
+        ? event.signal.segment
+        : "another";
+
+  test("gives what the pass over all would give for them, in policy order", () =>
+    fc.assert(
+      fc.property(fc.subarray(ids), fc.subarray(ids), fc.subarray(ids), (outside, found, wanted) => {
+        const state = outside.reduce((so, segment) => degraded(so, { segment }), all);
+        const scoreboard = reads(...found.map((segment) => reading({ segment })));
+        const whole = reconcile(state, contextOf({ scoreboard }));
+        const only = new Set(wanted.map((id) => `chat/${id}`));
+        const part = reconcile(state, contextOf({ scoreboard, only }));
+        const expected = whole.filter((event) => wanted.includes(aboutOf(event)));
+        expect(part.map((event) => [event.type, aboutOf(event)])).toStrictEqual(
+          expected.map((event) => [event.type, aboutOf(event)]),
+        );
+      }),
+    ));
+
+  test("asks no flag about a segment with which nothing is the matter", () => {
+    const asked: string[] = [];
+    const context = contextOf({
+      automation: (_policy, segment) => {
+        asked.push(segment);
+        return true;
+      },
+    });
+    reconcile(degraded(all, { segment: "beta" }), context);
+    expect(asked).toStrictEqual(["beta"]);
   });
 });

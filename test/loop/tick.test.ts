@@ -45,7 +45,7 @@ describe("a tick", () => {
   test("writes nothing where nothing happened, however often", async () => {
     const world = await worldOf();
     for (let round = 0; round < 3; round++)
-      await expect(tick(world.deps, "one")).resolves.toStrictEqual({ acted: true, entries: [] });
+      await expect(tick(world.deps, "one")).resolves.toStrictEqual({ acted: true, entries: [], settled: true });
   });
 
   test("records what a detector found, proposes the move and begins it, all in one", async () => {
@@ -69,7 +69,7 @@ describe("a tick", () => {
     world.feed(30, 0, "second");
     await tick(world.deps, "one");
     expect(alpha(world)).toMatchObject({ incumbent: "second", open: null, former: { variant: "first" } });
-    const later = NOW + 2 * HOUR;
+    const later = NOW + 24 * HOUR;
     world.setTime(later);
     await tick(world.deps, "one");
     expect(world.controlPlane.state().switchovers[alpha(world).open!]!.change).toMatchObject({
@@ -85,7 +85,7 @@ describe("a tick", () => {
     const world = await worldOf();
     await world.record(signalOf());
     await world.lease.acquire("other", LEASE_MS, NOW);
-    await expect(tick(world.deps, "one")).resolves.toStrictEqual({ acted: false, entries: [] });
+    await expect(tick(world.deps, "one")).resolves.toStrictEqual({ acted: false, entries: [], settled: true });
     world.setTime(NOW + LEASE_MS);
     await expect(tick(world.deps, "one")).resolves.toMatchObject({ acted: true });
     expect(alpha(world).open).not.toBeNull();

@@ -37,6 +37,22 @@ describe("the unmodified openai client", () => {
     expect(world.deps.controlPlane.state().rows[ref!.row]).toBe("support-chat/eu/warm");
   });
 
+  test("is told which answers to label first, of those that there are", async () => {
+    const header = async (body: object = {}): Promise<string | null> => {
+      const response = await raw(body);
+      await response.text();
+      return response.headers.get("x-segue-feedback");
+    };
+    expect([await header(), await header({ stream: true })]).toEqual([null, null]);
+    world.wanted.add("support-chat/default/plain");
+    expect([await header(), await header({ stream: true })]).toEqual(["wanted", "wanted"]);
+    world.main.reply({ status: 400, chunks: ['{"error":{"message":"no"}}'] });
+    expect(await header()).toBeNull();
+    world.main.reply({ headless: true, ending: "cut" });
+    world.spare.reply({ headless: true, ending: "cut" });
+    expect(await header()).toBeNull();
+  });
+
   test("gets every choice it asked for", async () => {
     const { choices } = await world.client.chat.completions.create({ ...hello, n: 2 });
     expect(choices.map(({ index }) => index)).toEqual([0, 1]);

@@ -26,6 +26,7 @@ describe("POST /v1/decisions", () => {
         attributes: { region: "eu" },
         unit: "u",
         switchover: null,
+        feedback_wanted: false,
         tried: [{ segment: "eu", when: 'region == "eu"', matched: true }],
       },
     });

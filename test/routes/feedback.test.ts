@@ -23,7 +23,24 @@ describe("feedback", () => {
     world.clock.at += 3_600_000;
     const row = { policy: "support-chat", segment: "default", variant: "plain" };
     expect(await send({ score: 0.75 })).toEqual({ status: 200, body: { recorded: true, ...row } });
-    expect(world.outcomes).toEqual([{ ...row, metric: "thumbs", loss: 0.25, at: servedAt, predictionId: id }]);
+    expect(world.outcomes).toEqual([
+      { ...row, metric: "thumbs", loss: 0.25, at: servedAt, predictionId: id, attributes: {} },
+    ]);
+  });
+
+  test("carries the attributes and the session of its answer, of which a user is none", async () => {
+    const recordedFor = async (body: object, headers: Record<string, string>) => {
+      const given = { "x-segue-attributes": '{"region":"eu"}', ...headers };
+      const response = await world.post("/v1/chat/completions", { ...hello, ...body }, given);
+      await response.text();
+      world.outcomes.length = 0;
+      await send({ prediction_id: response.headers.get("x-segue-prediction-id"), score: 1 });
+      return world.outcomes.map(({ attributes, session }) => ({ attributes, session }));
+    };
+    const attributes = { region: "eu" };
+    expect(await recordedFor({}, { "x-segue-session": "s1" })).toEqual([{ attributes, session: "s1" }]);
+    expect(await recordedFor({ metadata: { session_id: "s2" } }, {})).toEqual([{ attributes, session: "s2" }]);
+    expect(await recordedFor({ user: "ada" }, {})).toEqual([{ attributes, session: undefined }]);
   });
 
   test("says that a comment is not kept", async () => {

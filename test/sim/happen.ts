@@ -11,6 +11,7 @@ import type { ActorName, Scope, SignalStep, Slot, Step } from "./histories.ts";
 import type { Instance } from "./instance.ts";
 import { digestOf } from "./judge-entry.ts";
 import { freezesOver, nameOf, placeOf, servedNow } from "./model.ts";
+import { outage } from "./outage.ts";
 import { places, policyAs, policyIds } from "./policies.ts";
 import { refused, type World } from "./world.ts";
 
@@ -81,6 +82,11 @@ async function perform(world: World, step: Step, bugs: Bugs): Promise<void> {
       await serve(world, { slot: step.slot, place: step.place, count: 30, labels: "now" });
       return world.tickOn(seats[step.slot]);
     }
+    case "outage":
+      return outage(world, step, {
+        happen: (next) => happen(world, next, bugs),
+        perform: (next) => perform(world, next, bugs),
+      });
     case "pass":
       clock.at += step.seconds * 1000;
       return;
@@ -122,7 +128,8 @@ async function serve(
 ): Promise<void> {
   const instance = processAt(world, slot);
   if (instance === null) return;
-  const chosen = place === "all" ? places : [placeAt(place)];
+  const { policies } = world.judge.model;
+  const chosen = place === "all" ? places.filter(({ policy }) => policies.has(policy)) : [placeAt(place)];
   for (let i = 0; i < count; i++) {
     const outcome = world.traffic.serve(instance, chosen[i % chosen.length] ?? places[0]);
     if (outcome === null) continue;
@@ -198,7 +205,7 @@ function signalOf(step: SignalStep, now: number) {
 
 function scopeOf(scope: Scope): FreezeScope {
   if (scope === "everything") return {};
-  if (scope === "policy") return { policy: "chat" };
+  if (typeof scope === "string") return { policy: scope };
   const { policy, segment } = placeAt(scope);
   return { policy, segment };
 }

@@ -47,13 +47,16 @@ export type Step =
   | { readonly kind: "fault"; readonly slot: Slot | "both"; readonly fault: Fault | null }
   | { readonly kind: "checkpoint"; readonly slot: Slot }
   | { readonly kind: "crash"; readonly slot: Slot; readonly keepsCheckpoint: boolean }
+  /** Many segments of `voice` fail together, those on one model or all; or all work again. */
+  | { readonly kind: "outage"; readonly slot: Slot; readonly model: Outage; readonly segments: number }
   | { readonly kind: "tick"; readonly slot: Slot }
   | { readonly kind: "pause"; readonly slot: Slot; readonly where: PausePoint }
   | { readonly kind: "resume" };
 
 export type Labels = "now" | "later" | "never";
 export type Decision = "approve" | "reject" | "roll back";
-export type Scope = "everything" | "policy" | Place;
+export type Scope = "everything" | PolicyId | Place;
+export type Outage = "m1" | "m2" | "all" | "none";
 export type FlagStep =
   | { readonly name: "fallback"; readonly value: string }
   | { readonly name: "automation"; readonly value: boolean }
@@ -71,7 +74,11 @@ export interface SignalStep {
 }
 
 const slot = fc.constantFrom<Slot>(0, 1);
-const place = fc.integer({ min: 0, max: places.length - 1 });
+const isOf = (policy: PolicyId) => places.flatMap((known, i) => (known.policy === policy ? [i] : []));
+const place = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...isOf("chat"), ...isOf("docs")) },
+  { weight: 1, arbitrary: fc.constantFrom(...isOf("voice")) },
+);
 /** The segments on which the loop acts, more often than the others. */
 const busy = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(0, 1, 2, 5) }, { weight: 1, arbitrary: place });
 const rung = fc.integer({ min: 0, max: 2 });
@@ -86,7 +93,7 @@ const actor = fc.constantFrom<ActorName>(
   "operator",
   "impostor",
 );
-const scope = fc.oneof(fc.constantFrom<Scope>("everything", "policy"), place);
+const scope = fc.oneof(fc.constantFrom<Scope>("everything", "chat", "voice"), place);
 const flag = fc.oneof(
   fc.record({
     name: fc.constant("fallback" as const),
@@ -125,6 +132,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: kind("collapse"), place: busy, slot }) },
   { weight: 2, arbitrary: fc.record({ kind: kind("turn"), place: busy, rung }) },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: kind("outage"),
+      slot,
+      model: fc.constantFrom<Outage>("m1", "m1", "m2", "all", "none"),
+      segments: fc.constantFrom(9, 9, 5, 3),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({ kind: kind("deliver"), newestFirst: fc.boolean(), count: fc.nat(60), twice: fc.boolean() }),
   },
@@ -153,7 +169,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: kind("publish"),
       slot,
-      policy: fc.constantFrom(...policyIds),
+      policy: fc.constantFrom<PolicyId>(...policyIds, ...policyIds, "voice"),
       revision: fc.constantFrom(...revisions),
     }),
   },

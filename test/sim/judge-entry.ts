@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import type { Outcome } from "../../src/core/outcome.ts";
 import type { Switchover } from "../../src/core/switchover.ts";
 import { judgeConfirmation, judgeDetector, judgeProposal, judgeResolution, judgeRollBack } from "./judge-evidence.ts";
+import { judgeBeginning, judgeLimits } from "./judge-guard.ts";
+import { doubted, judgeIncident, judgeShared } from "./judge-incident.ts";
 import type { Accuse } from "./ledger-judge.ts";
 import {
   freezesOver,
@@ -50,6 +52,7 @@ export function judgeEntry(model: Model, entry: Written, around: Circumstances, 
     if (model.signalIds.has(`${source}:${id}`)) accuse(4, `signal ${source}:${id} is recorded twice`);
     if (source.startsWith("detector:")) judgeDetector(model, entry, event.signal, { heard: around.heard, accuse });
   }
+  judgeIncident(model, entry, around.heard, accuse);
   if (event.type === "escalation.resolved") judgeResolution(model, placeOf(event), { heard: around.heard, accuse });
   if (event.type === "switchover.proposed") judgeOpening(model, entry, event.switchover, { around, accuse });
   if (event.type === "switchover.moved") {
@@ -73,7 +76,10 @@ function judgeOpening(model: Model, entry: Written, switchover: Switchover, { ar
   if (entry.actor.kind !== "loop") return;
   const because = heldBecause(model, record, entry.at, around);
   if (because !== null) accuse(5, `${id} is proposed although ${because}`);
-  judgeProposal(model, entry, { switchover, record }, { heard: around.heard, accuse });
+  judgeTrust(model, switchover, accuse);
+  judgeLimits(model, entry.at, { switchover, record }, accuse);
+  judgeShared(model, switchover, record, accuse);
+  judgeProposal(model, { switchover, record }, accuse);
 }
 
 function judgeMove(model: Model, entry: Written, switchover: SwitchoverRecord, court: Court): void {
@@ -94,6 +100,7 @@ function judgeMove(model: Model, entry: Written, switchover: SwitchoverRecord, c
   const isForward = to.kind === "canary" || to.kind === "confirmed";
   const because = heldBecause(model, record, at, around);
   if (isForward && because !== null) accuse(5, `${id} went on to ${to.kind} although ${because}`);
+  if (isForward) judgeTrust(model, switchover, accuse);
   if (to.kind === "canary") judgeCanary(model, entry, switchover, { record, ...court });
   if (to.kind === "superseded" && to.because === NOTHING_DEGRADED)
     judgeResolution(model, placeOf(change), { heard: around.heard, accuse });
@@ -101,6 +108,11 @@ function judgeMove(model: Model, entry: Written, switchover: SwitchoverRecord, c
   if (to.kind === "confirmed") judgeConfirmation(model, switchover, { heard: around.heard, accuse });
   if (to.kind === "rolledBack" && actor.kind === "loop")
     judgeRollBack(model, entry, switchover, { heard: around.heard, accuse });
+}
+
+function judgeTrust(model: Model, { id, change }: Pick<Switchover, "id" | "change">, accuse: Accuse): void {
+  const metric = doubted(model, change.policy);
+  if (metric !== null) accuse(14, `${id} moves forward although ${metric} of ${change.policy} is in doubt`);
 }
 
 /** Why nothing may move forward on a segment, or null. */
@@ -130,10 +142,7 @@ function judgeCanary(
     accuse(6, `${id} went from step ${switchover.step} to step ${step} at share ${share}`);
   const needsApproval = gate === "approval" || record.definition.risk === "high" || modeOf(record, around) !== "auto";
   if (needsApproval && !isApproved) accuse(2, `${id} begins to serve ${change.to} and nobody approved it`);
-  if (step > 0 || switchover.proposedBy.kind !== "loop") return;
-  const allowed = Math.max(switchover.movesPerHour, model.policies.get(change.policy)?.guard.movesPerHour ?? 0);
-  const recent = model.begun.filter((move) => move.policy === change.policy && at - move.at < 3_600_000).length;
-  if (recent >= allowed) accuse(7, `${id} is move ${recent + 1} of the hour in ${change.policy}, ${allowed} allowed`);
+  if (step === 0) judgeBeginning(model, at, switchover, accuse);
 }
 
 function judgeApproval({ actor, at, event }: Written, switchover: SwitchoverRecord, { around, accuse }: Court): void {

@@ -10,8 +10,8 @@ interface Court {
 }
 
 const LABELS_MIN = 3;
-/** Two losses where there were hardly any carry odds of 20 to 1, one does not. */
-const LOSSES_MIN = 2;
+/** Two losses where there were hardly any carry odds of 20 to 1, one does not; but it carries those of 5 to 1 that end a probe. */
+const LOSSES_MIN = { move: 2, probe: 1 };
 /** A recovery has to show in at least this many of the last labels. */
 const RECOVERY_MIN = 10;
 /** The loop compares with estimates; the judge with plain means, so it leaves some room. */
@@ -63,39 +63,27 @@ export function judgeDetector(model: Model, { at }: Written, signal: Signal, cou
     court.accuse(8, `a detector says that ${signal.variant} recovered on ${losses.length} labels since it began`);
 }
 
+/** A proposal is about what serves now, and rests on what somebody said of it since it began, or on an incident. */
 export function judgeProposal(
   model: Model,
-  { at }: Written,
   { switchover, record }: { readonly switchover: Switchover; readonly record: SegmentRecord },
-  { accuse }: Court,
+  accuse: Accuse,
 ): void {
   const { id, change } = switchover;
-  const guard = model.policies.get(change.policy)?.guard;
   const { incumbent, since } = servedNow(record);
-  const place = placeOf(change);
   if (change.from !== incumbent) return accuse(9, `${id} moves away from ${change.from}, but ${incumbent} is served`);
-  if (guard === undefined) return;
-  const waited = at - (record.endedAt ?? Number.NEGATIVE_INFINITY);
-  if (waited < guard.cooldownSeconds * 1000) accuse(7, `${id} is proposed ${waited} ms after the last one ended`);
-  const rolledBack = record.rolledBackAt.get(change.to);
   if (change.cause === "recovered") {
-    const asked = signalsAbout(model, place, change.to).some(
-      ({ signal, at: heardAt }) => signal.status === "recovered" && heardAt >= (record.endedAt ?? 0),
-    );
-    if (record.former !== change.to) accuse(9, `${id} returns to ${change.to}, which is not what was left`);
-    if (!asked && waited < guard.revertSeconds * 1000 * 2 ** record.failedReturns)
-      accuse(7, `${id} probes ${change.to} ${waited} ms after the last of ${record.failedReturns} failures`);
+    if (record.former?.variant !== change.to) accuse(9, `${id} returns to ${change.to}, which is not what was left`);
     return;
   }
-  if (rolledBack !== undefined && at - rolledBack < guard.quarantineSeconds * 1000)
-    accuse(7, `${id} tries ${change.to}, which was rolled back ${at - rolledBack} ms ago`);
-  const alarm = signalsAbout(model, place, incumbent).find(
-    ({ signal, at: heardAt }) => signal.status === "degraded" && signal.metric === change.metric && heardAt >= since,
+  if (change.incident !== undefined) return;
+  const alarm = signalsAbout(model, placeOf(change), incumbent).find(
+    ({ signal, at }) => signal.status === "degraded" && signal.metric === change.metric && at >= since,
   );
   if (alarm === undefined) accuse(9, `${id} is proposed and nobody says that ${incumbent} degraded since it began`);
 }
 
-/** The candidate's own labels within the canary, or an outside source about it from within the canary, must say so. */
+/** The candidate's own labels within the canary, those of its incident's canaries, or an outside source about it from within the canary, must say so. */
 export function judgeConfirmation(model: Model, switchover: SwitchoverRecord, court: Court): void {
   const { id, change, startedAt } = switchover;
   const { policy, segment, metric, to, from, evidence } = change;
@@ -104,7 +92,8 @@ export function judgeConfirmation(model: Model, switchover: SwitchoverRecord, co
       signal.status === "recovered" && signal.metric === metric && at > startedAt && !isDetector(signal),
   );
   if (outside) return;
-  const losses = lossesOf(court, { policy, segment, metric, variant: to }, startedAt);
+  const own = lossesOf(court, { policy, segment, metric, variant: to }, startedAt);
+  const losses = change.incident === undefined ? own : lossesTogether(model, change, court);
   if (losses.length < LABELS_MIN) return court.accuse(8, `${id} is confirmed on ${losses.length} labels`);
   const compared = lossesOf(court, { policy, segment, metric, variant: from }, startedAt);
   const levels = compared.map((_loss, i) => mean(compared.slice(0, i + 1)));
@@ -113,6 +102,12 @@ export function judgeConfirmation(model: Model, switchover: SwitchoverRecord, co
   if (mean(losses) >= reference + ROOM)
     court.accuse(8, `${id} is confirmed at a mean loss of ${mean(losses)}, compared with ${reference}`);
 }
+
+/** What the canaries of one incident, in one direction, show together. */
+const lossesTogether = ({ switchovers }: Model, { incident, cause }: SwitchoverRecord["change"], court: Court) =>
+  [...switchovers.values()]
+    .filter(({ change, startedAt }) => change.incident === incident && change.cause === cause && startedAt > 0)
+    .flatMap(({ change, startedAt }) => lossesOf(court, { ...change, variant: change.to }, startedAt));
 
 const isDetector = ({ source }: Signal): boolean => source.startsWith("detector:");
 
@@ -125,7 +120,9 @@ export function judgeRollBack(model: Model, { at }: Written, switchover: Switcho
   );
   if (said || at - Math.min(startedAt, stepSince) >= canary.timeoutSeconds * 1000) return;
   const losses = lossesOf(court, { ...change, variant: change.to }, startedAt);
-  const limit = change.cause === "recovered" ? Math.min(PROBE_LABELS_MAX, canary.labelsMax) : canary.labelsMax;
-  if (losses.length >= limit || losses.filter((loss) => loss > 0).length >= LOSSES_MIN) return;
+  const isProbe = change.cause === "recovered";
+  const limit = isProbe ? Math.min(PROBE_LABELS_MAX, canary.labelsMax) : canary.labelsMax;
+  const lossesMin = isProbe ? LOSSES_MIN.probe : LOSSES_MIN.move;
+  if (losses.length >= limit || losses.filter((loss) => loss > 0).length >= lossesMin) return;
   court.accuse(9, `${id} is rolled back on ${losses.length} labels of ${change.to} since the canary began`);
 }

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Head, StoredEntry } from "../../src/core/ledger.ts";
 import { judgeEntry, type Circumstances } from "./judge-entry.ts";
-import { moveOn, newModel, placeOf, publish, type Model, type Written } from "./model.ts";
+import { isCounted } from "./judge-guard.ts";
+import { judgeMeasures } from "./judge-incident.ts";
+import { moveOn, newModel, placeOf, publish, type IncidentRecord, type Model, type Written } from "./model.ts";
 import { PromiseBroken, type PromiseNumber } from "./promises.ts";
 
 export type Accuse = (promise: PromiseNumber, detail: string) => void;
@@ -43,6 +45,7 @@ export function createLedgerJudge(): LedgerJudge {
         written.push(entry);
         if (broken === null) takeIn(model, entry);
       }
+      if (broken === null) judgeMeasures(model, accuse);
     },
     onAcknowledged: (entries) => acknowledged.push(...entries),
     checkChain: (stored) => {
@@ -85,7 +88,6 @@ function takeIn(model: Model, entry: Written): void {
         gate,
         proposedBy,
         expiresAt: phase.kind === "proposed" ? phase.expiresAt : 0,
-        movesPerHour: model.policies.get(change.policy)?.guard.movesPerHour ?? 0,
         phase: "proposed",
         step: -1,
         stepSince: 0,
@@ -99,8 +101,8 @@ function takeIn(model: Model, entry: Written): void {
       const switchover = model.switchovers.get(event.id);
       if (switchover === undefined) return;
       if (event.phase.kind === "approved") switchover.isApproved = true;
-      if (event.phase.kind === "canary" && switchover.phase !== "canary" && switchover.proposedBy.kind === "loop")
-        model.begun.push({ policy: switchover.change.policy, at });
+      if (event.phase.kind === "canary" && switchover.phase !== "canary" && isCounted(switchover))
+        model.begun.push({ policy: switchover.change.policy, at, id: event.id });
       return moveOn(model, switchover, entry);
     }
     case "freeze.set":
@@ -109,6 +111,18 @@ function takeIn(model: Model, entry: Written): void {
     case "freeze.lifted":
       model.freezes.delete(scopeOf(event.scope));
       return;
+    case "incident.opened": {
+      const { id, policy, metric, scope } = event;
+      model.incidents.set(id, { policy, metric, scope, isOpen: true, recoveredAt: null });
+      return;
+    }
+    case "incident.resolved": {
+      const incident = model.incidents.get(event.id);
+      if (incident === undefined) return;
+      incident.isOpen = false;
+      if (incident.scope.kind === "evaluator") forgetAlarms(model, incident);
+      return;
+    }
     case "baseline.frozen":
     case "escalation.raised":
     case "escalation.resolved":
@@ -118,6 +132,13 @@ function takeIn(model: Model, entry: Written): void {
     case "key.revoked":
       return;
   }
+}
+
+/** What a detector made of scores that mean something else by now is void; others have to take back what they said. */
+function forgetAlarms({ signals }: Model, { policy, metric }: IncidentRecord): void {
+  for (const [key, { signal }] of signals)
+    if (signal.policy === policy && signal.metric === metric && signal.source.startsWith("detector:"))
+      signals.delete(key);
 }
 
 const scopeOf = ({

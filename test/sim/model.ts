@@ -1,5 +1,6 @@
 import type { Actor } from "../../src/core/actor.ts";
 import type { Event } from "../../src/core/event.ts";
+import type { IncidentScope } from "../../src/core/incident.ts";
 import type { Policy, Segment } from "../../src/core/policy.ts";
 import type { Signal } from "../../src/core/signal.ts";
 import type { Change, PhaseKind } from "../../src/core/switchover.ts";
@@ -30,10 +31,12 @@ export interface SegmentRecord {
   /** The last switchover that was confirmed and not rolled back. */
   latest: string | null;
   endedAt: number | null;
-  readonly rolledBackAt: Map<string, number>;
-  /** The variant that was left because it degraded. */
-  former: string | null;
-  failedReturns: number;
+  /** When a variant was rolled back here, or a person said no to it. */
+  readonly quarantinedAt: Map<string, number>;
+  /** When what it is served changed. */
+  readonly changes: number[];
+  /** The variant that was left because it degraded, and the incident that it was left in. */
+  former: { readonly variant: string; readonly incident: string | null } | null;
 }
 
 export interface SwitchoverRecord {
@@ -42,7 +45,6 @@ export interface SwitchoverRecord {
   readonly gate: "none" | "approval";
   readonly proposedBy: Actor;
   readonly expiresAt: number;
-  readonly movesPerHour: number;
   phase: PhaseKind;
   step: number;
   stepSince: number;
@@ -61,6 +63,15 @@ export interface Frozen {
   readonly until: number | null;
 }
 
+export interface IncidentRecord {
+  readonly policy: string;
+  readonly metric: string;
+  readonly scope: IncidentScope;
+  isOpen: boolean;
+  /** When the first of its segments came back. */
+  recoveredAt: number | null;
+}
+
 /** The judge's own account of what the ledger says, kept by hand. */
 export interface Model {
   readonly policies: Map<string, Policy>;
@@ -70,8 +81,9 @@ export interface Model {
   readonly signals: Map<string, Heard>;
   readonly signalIds: Set<string>;
   readonly freezes: Map<string, Frozen>;
-  /** When canaries of the loop's own proposals began. */
-  readonly begun: { readonly policy: string; readonly at: number }[];
+  /** When moves of single segments away from a degraded variant began, without those that were confirmed. */
+  begun: { readonly policy: string; readonly at: number; readonly id: string }[];
+  readonly incidents: Map<string, IncidentRecord>;
 }
 
 export const newModel = (): Model => ({
@@ -82,6 +94,7 @@ export const newModel = (): Model => ({
   signalIds: new Set(),
   freezes: new Map(),
   begun: [],
+  incidents: new Map(),
 });
 
 export const nameOf = (actor: Actor): string => ("id" in actor ? `${actor.kind}:${actor.id}` : actor.kind);
@@ -121,9 +134,9 @@ export function publish(model: Model, policy: Policy, { seq, at }: Written): voi
       open: null,
       latest: null,
       endedAt: null,
-      rolledBackAt: new Map(),
+      quarantinedAt: new Map(),
+      changes: known?.changes ?? [],
       former: null,
-      failedReturns: 0,
     });
   }
 }
@@ -149,17 +162,21 @@ export function moveOn(model: Model, switchover: SwitchoverRecord, { seq, at, ev
   if (phase.kind === "confirmed") {
     record.served.push({ seq, incumbent: change.to, since: at, canary: null });
     record.latest = id;
-    record.former = change.cause === "degraded" ? change.from : null;
-    record.failedReturns = 0;
+    record.former = change.cause === "degraded" ? { variant: change.from, incident: change.incident ?? null } : null;
+    record.changes.push(at);
+    model.begun = model.begun.filter((move) => move.id !== id);
+    const incident = model.incidents.get(change.incident ?? "");
+    if (incident?.isOpen === true && change.cause === "recovered") incident.recoveredAt ??= at;
     return;
   }
   if (was === "canary") record.served.push({ ...servedNow(record), seq, canary: null });
+  if (phase.kind === "rolledBack" || phase.kind === "rejected") record.quarantinedAt.set(change.to, at);
   if (phase.kind !== "rolledBack") return;
   switchover.rolledBackSeq = seq;
-  if (was !== "approved") record.rolledBackAt.set(change.to, at);
   if (was === "confirmed") {
     record.served.push({ seq, incumbent: change.from, since: at, canary: null });
     record.former = null;
     record.latest = null;
-  } else if (change.cause === "recovered") record.failedReturns += 1;
+    record.changes.push(at);
+  }
 }

@@ -1,7 +1,7 @@
 import { decide } from "../../src/core/decision.ts";
 import { chain, parseEntry, type Draft } from "../../src/core/ledger.ts";
 import type { Guard, Policy } from "../../src/core/policy.ts";
-import type { ControlState } from "../../src/core/state.ts";
+import type { ControlState, SegmentState } from "../../src/core/state.ts";
 import type { PolicyTable, TableRow } from "../../src/core/table.ts";
 import type { Ledger } from "../../src/ports.ts";
 import type { Bugs } from "./bugs.ts";
@@ -29,8 +29,25 @@ const policiesBelieved =
     ),
   });
 
+const segmentsBelieved =
+  (change: (segment: SegmentState) => SegmentState): NonNullable<Bugs["belief"]> =>
+  (state) => ({
+    ...state,
+    segments: Object.fromEntries(Object.entries(state.segments).map(([key, segment]) => [key, change(segment)])),
+  });
+
 const guardBelieved = (guard: Partial<Guard>) =>
   policiesBelieved((policy) => ({ ...policy, guard: { ...policy.guard, ...guard } }));
+
+const believedOnOneModel = policiesBelieved((policy) => ({
+  ...policy,
+  variants: Object.fromEntries(
+    Object.entries(policy.variants).map(([id, variant]) => [
+      id,
+      variant.model === "m2" ? { ...variant, model: "m1" } : variant,
+    ]),
+  ),
+}));
 
 const appendChanged =
   (append: (ledger: Ledger, ...args: Parameters<Ledger["append"]>) => ReturnType<Ledger["append"]>) =>
@@ -112,6 +129,9 @@ export const planted = {
   cooldownIgnored: { belief: guardBelieved({ cooldownSeconds: 0 }) },
   quarantineIgnored: { belief: guardBelieved({ quarantineSeconds: 0 }) },
   budgetIgnored: { belief: guardBelieved({ movesPerHour: 99 }) },
+  failedMovesForgotten: { belief: segmentsBelieved((segment) => ({ ...segment, moves: [] })) },
+  changesForgotten: { belief: segmentsBelieved((segment) => ({ ...segment, changes: [] })) },
+  returnHurried: { belief: guardBelieved({ revertSeconds: 1 }) },
   noDataIsHealthy: {
     scoreboard: (scoreboard) => ({
       ...scoreboard,
@@ -156,6 +176,24 @@ export const planted = {
   rollBackNotServed: { table: rowsChanged((row, _rows, state) => candidateShown(row, state, "rolledBack")) },
   noTimeout: {
     belief: policiesBelieved((policy) => ({ ...policy, canary: { ...policy.canary, timeoutSeconds: 1e9 } })),
+  },
+  findingWithoutFreeze: {
+    ledger: appendChanged((ledger, seq, drafts, options) =>
+      ledger.append(
+        seq,
+        drafts.filter(({ actor, event }) => actor.kind !== "loop" || event.type !== "freeze.set"),
+        options,
+      ),
+    ),
+  },
+  upstreamsMistaken: {
+    belief: (state) => (Object.keys(state.incidents).length === 0 ? state : believedOnOneModel(state)),
+  },
+  incidentMisnamed: {
+    belief: (state) => ({
+      ...state,
+      incidents: Object.fromEntries(Object.entries(state.incidents).map(([id, incident]) => [`${id}-again`, incident])),
+    }),
   },
   deafDetector: { scoreboard: (scoreboard) => ({ ...scoreboard, readings: () => [] }) },
 } as const satisfies Record<string, Bugs>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Bugs } from "./bugs.ts";
 import { begin, happen } from "./happen.ts";
-import type { Step } from "./histories.ts";
+import type { Outage, Step } from "./histories.ts";
 import { planted } from "./planted-bugs.ts";
 import { PromiseBroken, promises, type PromiseNumber } from "./promises.ts";
 import { settle } from "./settle.ts";
@@ -45,6 +45,22 @@ const takenOver: readonly Step[] = [
   tick(1),
   { kind: "resume" },
 ];
+
+/** Twice away and back, which is all that a day allows, and a fifth time. */
+const fiveChanges: readonly Step[] = [
+  ...[0, 1].flatMap((which) => [
+    collapse(LOW),
+    serve(LOW),
+    tick(0),
+    decide("roll back", { which }),
+    pass(11_000),
+    tick(0),
+  ]),
+  collapse(LOW),
+];
+/** Two moves that came to nothing, and a third within the hour. */
+const twoFailed: readonly Step[] = [collapse(LOW), collapse(MEDIUM), decide("roll back"), pass(400), collapse(LOW)];
+const outage = (model: Outage): Step => ({ kind: "outage", slot: 0, model, segments: 9 });
 
 interface Case {
   readonly promise: PromiseNumber;
@@ -118,7 +134,25 @@ const cases: readonly Case[] = [
     promise: 7,
     bug: "a loop that moves more often than it may",
     bugs: planted.budgetIgnored,
-    steps: [collapse(LOW), collapse(MEDIUM), collapse(HIGH), decide("approve", { which: 2 }), tick(0)],
+    steps: twoFailed,
+  },
+  {
+    promise: 7,
+    bug: "a loop that forgets the moves that came to nothing",
+    bugs: planted.failedMovesForgotten,
+    steps: twoFailed,
+  },
+  {
+    promise: 7,
+    bug: "a loop that forgets how often a segment changed",
+    bugs: planted.changesForgotten,
+    steps: fiveChanges,
+  },
+  {
+    promise: 7,
+    bug: "a probe that does not wait",
+    bugs: planted.returnHurried,
+    steps: [collapse(LOW), serve(LOW), tick(0), pass(1800), serve(LOW), tick(0)],
   },
   { promise: 8, bug: "a trial that takes silence for health", bugs: planted.noDataIsHealthy, steps: [collapse(LOW)] },
   {
@@ -179,6 +213,24 @@ const cases: readonly Case[] = [
     bugs: planted.deafDetector,
     steps: [{ kind: "quality", place: LOW, rung: 0, loss: 0.9 }, serve(LOW)],
     settled: "now",
+  },
+  {
+    promise: 14,
+    bug: "a doubt of the measure that freezes nothing",
+    bugs: planted.findingWithoutFreeze,
+    steps: [outage("all")],
+  },
+  {
+    promise: 14,
+    bug: "an incident that moves segments of another upstream",
+    bugs: planted.upstreamsMistaken,
+    steps: [outage("m1")],
+  },
+  {
+    promise: 14,
+    bug: "a move that names an incident that there is not",
+    bugs: planted.incidentMisnamed,
+    steps: [outage("m1")],
   },
 ];
 

@@ -28,6 +28,7 @@ const surface = (policy: string, segments: readonly object[]) => ({
   guard: {
     cooldownSeconds: 300,
     movesPerHour: 2,
+    changesPerDay: 4,
     shareInFlightMax: 1,
     proposalSeconds: 7200,
     quarantineSeconds: 10_800,
@@ -52,8 +53,29 @@ const docs = [
   segment("careful", { risk: "low", mode: "approve", ladder: ladders.two }),
 ];
 
-export const policyIds = ["chat", "docs"] as const;
-export type PolicyId = (typeof policyIds)[number];
+/** Many segments on two upstreams, so that they can fail together. */
+const voiceIds = {
+  first: ["a-one", "a-two", "a-three", "a-four", "a-five"],
+  second: ["b-one", "b-two", "b-three", "b-four"],
+} as const;
+const shared = (id: string, ladder: readonly object[]) =>
+  segment(id, {
+    risk: "low",
+    mode: "auto",
+    objectives: [bound, { metric: "quality", against: "baseline", tolerance: 0.05 }],
+    ladder,
+  });
+const voice = [
+  ...voiceIds.first.map((id) => shared(id, ladders.three)),
+  ...voiceIds.second.map((id) => shared(id, [rung("second", 0.95), rung("first", 0.93), rung("third", 0.9)])),
+];
+
+const surfaces = { chat, docs, voice };
+export type PolicyId = keyof typeof surfaces;
+/** Published from the beginning; `voice` is when much is to fail at once. */
+export const policyIds = ["chat", "docs"] as const satisfies readonly PolicyId[];
+
+const voicePlace = (segment: string) => ({ policy: "voice", segment, rungs: ["first", "second", "third"] }) as const;
 
 /** Every segment that there can be, with the rungs it may have. */
 export const places = [
@@ -63,6 +85,8 @@ export const places = [
   { policy: "docs", segment: "alerting", rungs: ["first", "second"] },
   { policy: "docs", segment: "watched", rungs: ["first", "second"] },
   { policy: "docs", segment: "careful", rungs: ["first", "second"] },
+  ...voiceIds.first.map(voicePlace),
+  ...voiceIds.second.map(voicePlace),
 ] as const;
 
 /** Changes that a team may publish; each is made to the policy as it was at first. */
@@ -78,7 +102,7 @@ export const revisions = [
 export type Revision = (typeof revisions)[number];
 
 export function policyAs(id: PolicyId, revision: Revision): Policy {
-  const [first = segment("none", {}), ...others] = id === "chat" ? chat : docs;
+  const [first = segment("none", {}), ...others] = surfaces[id];
   const changed: Record<Revision, readonly object[]> = {
     "as it was": [first, ...others],
     described: [first, ...others],

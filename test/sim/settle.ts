@@ -25,10 +25,12 @@ export async function settle(
     for (const [index, place] of places.entries())
       if (
         open.some((switchover) => isOpen(switchover) && placeOf(switchover.change) === placeOf(place)) ||
-        collapsed.includes(place)
+        collapsed.includes(place) ||
+        isInIncident(world, place)
       )
         await happen(world, { kind: "serve", slot: 0, place: index, count: 24, labels }, bugs);
     for (const slot of [0, 1] as const) await happen(world, { kind: "tick", slot }, bugs);
+    await lookAfter(world, bugs);
   }
   const stuck = open.find(isOpen);
   if (stuck !== undefined) throw new PromiseBroken(13, `${stuck.id} is still ${stuck.phase}`);
@@ -46,7 +48,7 @@ async function calmDown(world: World, bugs: Bugs): Promise<void> {
   await happen(world, { kind: "resume" }, bugs);
   await happen(world, { kind: "fault", slot: "both", fault: null }, bugs);
   await happen(world, { kind: "unfreeze", slot: 0, scope: "everything" }, bugs);
-  await happen(world, { kind: "unfreeze", slot: 0, scope: "policy" }, bugs);
+  await lookAfter(world, bugs);
   for (let scope = 0; scope < places.length; scope++) await happen(world, { kind: "unfreeze", slot: 0, scope }, bugs);
   await happen(world, { kind: "pass", seconds: 400 }, bugs);
   for (const { signal } of judge.model.signals.values()) {
@@ -68,6 +70,16 @@ async function calmDown(world: World, bugs: Bugs): Promise<void> {
     await happen(world, { kind: "signal", slot: 0, signal: retraction }, bugs);
   }
 }
+
+/** A person looks at every policy that was frozen, finds that scores mean what they say, and lifts that. */
+async function lookAfter(world: World, bugs: Bugs): Promise<void> {
+  for (const scope of ["chat", "docs", "voice"] as const)
+    if (world.judge.model.freezes.has(scope)) await happen(world, { kind: "unfreeze", slot: 0, scope }, bugs);
+}
+
+/** What the first segments of an incident find out is for the others, so their labels flow too. */
+const isInIncident = ({ judge: { model } }: World, { policy }: Place): boolean =>
+  [...model.incidents.values()].some((incident) => incident.isOpen && incident.policy === policy);
 
 type Place = { readonly policy: string; readonly segment: string };
 
