@@ -131,10 +131,11 @@ function forgetRow({ pools }: PolicyBoard, row: string): void {
   for (const { spread } of pools.values()) spread.rows.delete(row);
 }
 
-/** What pools found is over with the incident that it led to: they look for the next one. */
+/** What pools found is over with the incident that it led to, or once its first segment came back: they look for the next one. */
 function forgetIncidents({ policies }: Boards, before: Calibrated | null, state: ControlState): void {
-  for (const [id, { policy, metric }] of Object.entries(before?.state.incidents ?? {})) {
-    if (state.incidents[id] !== undefined) continue;
+  for (const [id, { policy, metric, recoveredAt }] of Object.entries(before?.state.incidents ?? {})) {
+    const now = state.incidents[id];
+    if (now !== undefined && now.recoveredAt === recoveredAt) continue;
     for (const pool of policies.get(policy)?.pools.values() ?? []) if (pool.metric === metric) resetPool(pool);
   }
 }

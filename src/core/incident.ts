@@ -138,8 +138,15 @@ function newRow({ spread }: Pooled, isNew: (row: string) => boolean): string {
  * Whether so much else looks worse as well that a row's alarm may be part of something wider.
  * @param since epoch milliseconds: rows without a label served since then say nothing any more
  */
-export const looksShared = ({ all }: Pools, row: string, since: number): boolean =>
-  breadth(all.spread, (other) => other !== row && (all.spread.rows.get(other)?.at ?? 0) >= since) >= SUSPECTED;
+export function looksShared(
+  { all }: Pools,
+  row: string,
+  { since, isKnown }: Pick<IncidentContext, "isKnown"> & { readonly since: number },
+): boolean {
+  const counts = (other: string): boolean =>
+    other !== row && !isKnown(other) && (all.spread.rows.get(other)?.at ?? 0) >= since;
+  return breadth(all.spread, counts) >= SUSPECTED;
+}
 
 function labelsOf({ rows }: Spread): number {
   let sum = 0;

@@ -53,14 +53,21 @@ const frozenFor = (state: ControlState, { policy }: Policy, metric: string): Eve
       ]
     : [];
 
+/** Rows that fail with an incident that nobody came back from yet: they say nothing new. */
+function knownRows({ incidents }: ControlState, policy: Policy, metric: string): (row: string) => boolean {
+  const open = Object.values(incidents).filter(
+    (incident) => incident.policy === policy.policy && incident.metric === metric && incident.recoveredAt === null,
+  );
+  return (row) => open.some(({ scope }) => isInScope(policy, variantOf(row), scope));
+}
+
 function findingOf(state: ControlState, policy: Policy, metric: string, { scoreboard }: LoopContext): Finding {
   const own = Object.values(state.incidents).filter(
     (incident) => incident.policy === policy.policy && incident.metric === metric,
   );
   const pools = scoreboard.pooled(policy.policy, metric);
   if (pools === null || own.some(({ scope }) => scope.kind === "evaluator")) return { kind: "none" };
-  const isKnown = (row: string): boolean =>
-    own.some(({ scope, recoveredAt }) => recoveredAt === null && isInScope(policy, variantOf(row), scope));
+  const isKnown = knownRows(state, policy, metric);
   const ofRow = (row: string): string => upstreamOf(policy, variantOf(row));
   const finding = findIncident(pools, { upstreamOf: ofRow, isKnown, threshold: INCIDENT_THRESHOLD });
   // Nobody's judgement is behind errors, latency and cost: when they rise everywhere, they rose.
@@ -204,7 +211,8 @@ export function mayBeShared(
   const pools = context.scoreboard.pooled(policy.policy, alarm.metric);
   if (pools === null) return false;
   if (findingOf(state, policy, alarm.metric, context).kind === "unclear") return true;
-  return looksShared(pools, rowOf(segment.id, current.incumbent), context.now - SHARED_WAIT_MS);
+  const isKnown = knownRows(state, policy, alarm.metric);
+  return looksShared(pools, rowOf(segment.id, current.incumbent), { since: context.now - SHARED_WAIT_MS, isKnown });
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(6));

@@ -193,16 +193,24 @@ describe("while an incident is open", () => {
 describe("a row that fails", () => {
   const alone = rowOf("alone", "first");
   const long = NOW - 24 * HOUR;
+  const none = (): boolean => false;
 
   test("looks shared when others look bad too, and not because of itself", () => {
-    expect(looksShared(poolsAfter({ ...first, rows: 2 }), rowOf("first-0", "first"), long)).toBe(false);
-    expect(looksShared(poolsAfter(first), alone, long)).toBe(true);
-    expect(looksShared(poolsAfter({ ...first, losses: well }), alone, long)).toBe(false);
-    expect(looksShared(poolsAfter({ ...first, rows: 2 }, { ...second, losses: well }), alone, long)).toBe(false);
+    expect(
+      looksShared(poolsAfter({ ...first, rows: 2 }), rowOf("first-0", "first"), { since: long, isKnown: none }),
+    ).toBe(false);
+    expect(looksShared(poolsAfter(first), alone, { since: long, isKnown: none })).toBe(true);
+    expect(looksShared(poolsAfter({ ...first, losses: well }), alone, { since: long, isKnown: none })).toBe(false);
+    expect(
+      looksShared(poolsAfter({ ...first, rows: 2 }, { ...second, losses: well }), alone, {
+        since: long,
+        isKnown: none,
+      }),
+    ).toBe(false);
   });
 
   test("does not look shared because of others that nobody has asked of late", () =>
-    expect(looksShared(poolsAfter(first), alone, NOW + HOUR)).toBe(false));
+    expect(looksShared(poolsAfter(first), alone, { since: NOW + HOUR, isKnown: none })).toBe(false));
 
   test("is spared what the others do when its own labels say that it is well, and not for want of labels", () => {
     const { all } = poolsAfter({ ...first, rows: 20 }, { ...sibling, rows: 4, losses: times(6, 0) });
