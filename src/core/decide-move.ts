@@ -35,8 +35,8 @@ const CAREFUL: readonly Step[] = [
 const URGENT: readonly Step[] = [{ share: 0.9, labelsMin: 10, secondsMin: 0 }];
 /** Half each, which tells two close levels apart with the fewest labels. */
 const BALANCED: readonly Step[] = [{ share: 0.5, labelsMin: 20, secondsMin: 0 }];
-/** Segments that fail together move together: what one of them shows counts for all. Half stays, so that each can speak for itself. */
-const TOGETHER: readonly Step[] = [{ share: 0.7, labelsMin: 3, secondsMin: 0 }];
+/** Segments that fail together move together: what one of them shows counts for all. Some of it stays, so that each can speak for itself. */
+const TOGETHER: readonly Step[] = [{ share: 0.85, labelsMin: 3, secondsMin: 0 }];
 /** Segments of an incident that are probed first. */
 const SCOUTS = 3;
 /** Odds of an ambiguous incident's first canaries at which the others follow. */

@@ -63,7 +63,7 @@ describe("a move", () => {
   test.each([
     { given: {}, to: "second", shares: [0.9], because: "it is severe" },
     { given: { risk: "high" as const }, to: "second", shares: [0.1, 0.5, 0.9], because: "the risk is high" },
-    { given: { incident: { id: "one", scouting: null } }, to: "second", shares: [0.7], because: "many fail" },
+    { given: { incident: { id: "one", scouting: null } }, to: "second", shares: [0.85], because: "many fail" },
     {
       given: { risk: "high" as const, incident: { id: "one", scouting: null } },
       to: "second",

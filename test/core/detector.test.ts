@@ -5,9 +5,11 @@ import {
   betAbove,
   betBelow,
   betOn,
-  DETECTOR_NUMBERS,
   degradedLevel,
+  type Detector,
+  DETECTOR_NUMBERS,
   evidenceOf,
+  hasLasted,
   isAlarmed,
   newDetector,
   newEProcess,
@@ -15,7 +17,6 @@ import {
   observeLoss,
   raiseAlarm,
   statisticOf,
-  type Detector,
 } from "../../src/core/detector.ts";
 import { fill, numbersOf } from "../../src/core/slab.ts";
 import { coinLosses, median, seededRandom } from "./seeded-random.ts";
@@ -47,14 +48,14 @@ function labelsUntil(detector: Detector, alarmed: boolean, next: () => number, t
 }
 
 describe("the statistic", () => {
-  test("stays finite and non-negative for any losses in [0,1], and the level in (0,1)", () =>
+  test("stays finite and bounded below for any losses in [0,1], and the level in (0,1)", () =>
     fc.assert(
       fc.property(labels, (observed) => {
         const detector = after(observed);
-        for (const value of detector.cells) {
-          expect(Number.isFinite(value)).toBe(true);
-          expect(value).toBeGreaterThanOrEqual(0);
-        }
+        for (const value of detector.cells) expect(Number.isFinite(value)).toBe(true);
+        // The last one weighs what came after an alarm, and may speak against it, but not for ever.
+        for (const value of detector.cells.slice(0, -1)) expect(value).toBeGreaterThanOrEqual(0);
+        expect(detector.cells.at(-1)).toBeGreaterThanOrEqual(-3);
         expect(restarted(detector)).toStrictEqual(detector);
         expect(degradedLevel(detector)).toBeGreaterThan(0);
         expect(degradedLevel(detector)).toBeLessThan(1);
@@ -255,5 +256,30 @@ describe("a bet", () => {
       }
     }
     expect(reached).toBeLessThanOrEqual(50);
+  });
+});
+
+describe("an alarm that lasts", () => {
+  test("is one that labels after it bear out: before that nothing is done about it", () => {
+    const detector = newDetector();
+    let labels = 0;
+    while (!isAlarmed(detector) && labels++ < 1000) observeLoss(detector, 1, 0.2);
+    expect(hasLasted(detector)).toBe(false);
+    for (let more = 0; more < 3; more++) observeLoss(detector, 1, 0.2);
+    expect(hasLasted(detector)).toBe(true);
+  });
+
+  test("is not one whose later labels are well", () => {
+    const detector = newDetector();
+    let labels = 0;
+    while (!isAlarmed(detector) && labels++ < 1000) observeLoss(detector, 1, 0.2);
+    for (let more = 0; more < 5; more++) observeLoss(detector, 0, 0.2);
+    expect(hasLasted(detector)).toBe(false);
+  });
+
+  test("is taken as such when another process raised it", () => {
+    const detector = newDetector();
+    raiseAlarm(detector);
+    expect(hasLasted(detector)).toBe(true);
   });
 });
