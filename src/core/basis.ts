@@ -11,12 +11,6 @@ export const ENGINE_VERSION = 1;
 /** Rungs of a ladder that a basis lists at most; those left out could not have been chosen. */
 export const RUNGS_LISTED = 64;
 
-/**
- * A measured figure as it is decided on and stored: six significant digits. Rounding comes first, so that who decides
- * again from what was stored sees the very same number.
- */
-export const rounded = (value: number): number => Number(value.toPrecision(6));
-
 const At = z.int().nonnegative();
 const Count = z.int().nonnegative();
 const Loss = z.number().min(0).max(1);

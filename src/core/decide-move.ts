@@ -1,5 +1,5 @@
 import type { MoveBasis, ReturnBasis } from "./basis.ts";
-import { rounded } from "./basis.ts";
+import { rounded } from "./rounded.ts";
 import { refusalOf, type Refusal } from "./guard.ts";
 import { nextRung } from "./ladder.ts";
 import type { Step } from "./policy.ts";

@@ -94,3 +94,13 @@ export const byPlace = (a: Fault, b: Fault): number =>
   compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(a.code, b.code);
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+/** What stands at a path of a document; undefined where nothing of its own does. */
+export function valueAt(document: unknown, path: Path): unknown {
+  let value = document;
+  for (const step of path) {
+    if (value === null || typeof value !== "object" || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}

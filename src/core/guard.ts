@@ -1,4 +1,5 @@
-import { rounded, type GuardFigures } from "./basis.ts";
+import { type GuardFigures } from "./basis.ts";
+import { rounded } from "./rounded.ts";
 import type { Policy } from "./policy.ts";
 import { freezeKey, segmentKey, segmentsOf, type ControlState } from "./state.ts";
 import type { Switchover } from "./switchover.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { rounded } from "./rounded.ts";
 import { upstreamOf } from "./upstream.ts";
 import type { Policy } from "./policy.ts";
 import { breadth, variantOf, type Spread } from "./spread.ts";
@@ -179,8 +180,6 @@ function evidenceOf(pool: Pooled, threshold: number, breadthElsewhere: number): 
     breadthElsewhere: rounded(breadthElsewhere),
   };
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(6));
 
 /** Nats at which a row speaks for itself. */
 const OWN_VOICE = -1;

@@ -65,7 +65,7 @@ export function planPolicies(sources: readonly PolicySource[], prompts: PromptFi
 export const hasChanges = (plan: Plan): boolean => plan.changes.some(({ kind }) => kind !== "none");
 
 /** The state as the ledger's own fold would have it, so that the plan cannot promise anything else. */
-function stateAfter(state: ControlState, publications: readonly Publication[]): ControlState {
+export function stateAfter(state: ControlState, publications: readonly Publication[]): ControlState {
   const entries = publicationEvents(state, publications, 0).map((event, i) => ({
     seq: state.head.seq + 1 + i,
     at: 0,

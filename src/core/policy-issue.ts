@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { error, type Finding, type Path, type Within } from "./fault.ts";
+import { error, type Finding, type Path, type Within, valueAt } from "./fault.ts";
 import { suggest } from "./nearest-name.ts";
 import { Policy } from "./policy.ts";
 import { quote } from "./quote.ts";
@@ -79,15 +79,6 @@ export function describePath(document: unknown, path: Path): string {
       return typeof label === "string" ? `.${quote(label, 80).slice(1, -1)}` : `[${step}]`;
     })
     .join("");
-}
-
-function valueAt(document: unknown, path: Path): unknown {
-  let value = document;
-  for (const step of path) {
-    if (value === null || typeof value !== "object" || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return value;
 }
 
 /** The keys that the schema allows at a path, so that a fault can list them. */

@@ -11,6 +11,7 @@ import {
   statisticOf,
   type Detector,
 } from "./detector.ts";
+import { rounded } from "./rounded.ts";
 import type { Segment } from "./policy.ts";
 import type { Reading, Scoreboard } from "./scoreboard.ts";
 import type { SignalEvidence } from "./signal.ts";
@@ -63,16 +64,14 @@ const readingsOf = (row: Row, { watches }: Stream): Reading[] =>
       evidence: {
         ...evidenceOfAlarm(watch),
         against,
-        ...(tolerated === null ? {} : { lossTolerated: round(tolerated) }),
+        ...(tolerated === null ? {} : { lossTolerated: rounded(tolerated) }),
       },
     };
   });
 
 const evidenceOfAlarm = (detector: Detector): SignalEvidence => ({
-  lossMean: round(degradedLevel(detector)),
+  lossMean: rounded(degradedLevel(detector)),
   labels: degradedLabels(detector),
-  statistic: round(statisticOf(detector)),
+  statistic: rounded(statisticOf(detector)),
   threshold: ALARM_THRESHOLD,
 });
-
-const round = (value: number): number => Number(value.toPrecision(6));

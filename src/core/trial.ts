@@ -1,4 +1,5 @@
-import { ENGINE_VERSION, rounded } from "./basis.ts";
+import { ENGINE_VERSION } from "./basis.ts";
+import { rounded } from "./rounded.ts";
 import { betByOdds, betOn, evidenceOf, newEProcess, type EProcess } from "./detector.ts";
 import type { Change, Trial } from "./switchover.ts";
 import { thresholdsOf, verdictOf, type TrialEvidence } from "./trial-evidence.ts";

@@ -1,6 +1,5 @@
 import {
   ENGINE_VERSION,
-  rounded,
   RUNGS_LISTED,
   type BasisRung,
   type Exclusion,
@@ -8,6 +7,7 @@ import {
   type MoveBasis,
   type ReturnBasis,
 } from "../core/basis.ts";
+import { rounded } from "../core/rounded.ts";
 import { SCOUTS_SURE } from "../core/decide-move.ts";
 import { guardFigures } from "../core/guard.ts";
 import { isInScope } from "../core/incident.ts";

@@ -5,6 +5,7 @@ import type { Signal, SignalEvidence } from "../core/signal.ts";
 import { rowOf, variantOf, type Spread } from "../core/spread.ts";
 import type { Change, Phase } from "../core/switchover.ts";
 import { freezeKey, segmentKey, type ControlState, type Incident } from "../core/state.ts";
+import { rounded } from "../core/rounded.ts";
 import { upstreamOf } from "../core/upstream.ts";
 import type { Alarm } from "./gather-basis.ts";
 import type { LoopContext, Subject } from "./subject.ts";
@@ -214,5 +215,3 @@ export function mayBeShared(
   const isKnown = knownRows(state, policy, alarm.metric);
   return looksShared(pools, rowOf(segment.id, current.incumbent), { since: context.now - SHARED_WAIT_MS, isKnown });
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(6));

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Path } from "../core/fault.ts";
+import { valueAt, type Path } from "../core/fault.ts";
 import { suggest } from "../core/nearest-name.ts";
 import { quote } from "../core/quote.ts";
 
@@ -111,12 +111,3 @@ const nameOf = (path: Path): string =>
           typeof step === "number" ? `[${step}]` : (i === 0 ? "" : ".") + quote(step, 80).slice(1, -1),
         )
         .join("");
-
-function valueAt(document: unknown, path: Path): unknown {
-  let value = document;
-  for (const step of path) {
-    if (value === null || typeof value !== "object" || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return value;
-}

@@ -1,6 +1,6 @@
 import { RouterError } from "../core/errors.ts";
-import { fold } from "../core/fold.ts";
-import { publicationEvents, publishedOf, type Publication } from "../core/publication.ts";
+import { stateAfter } from "../core/plan.ts";
+import { publishedOf, type Publication } from "../core/publication.ts";
 import { segmentKey, type ControlState } from "../core/state.ts";
 import { compileTable } from "../core/table.ts";
 import { checkColumnAttributes, type ColumnAttribute } from "./column-attributes.ts";
@@ -81,19 +81,6 @@ function policyForecast(
     unmapped: unmapped.map((one) => ({ ...one, share: one.items / items })),
     notes: [...columns.notes, ...notes],
   };
-}
-
-/** The state as publishing would leave it, by the ledger's own fold. */
-function stateAfter(state: ControlState, publications: readonly Publication[]): ControlState {
-  const entries = publicationEvents(state, publications, 0).map((event, i) => ({
-    seq: state.head.seq + 1 + i,
-    at: 0,
-    actor: { kind: "operator" as const, id: "plan" },
-    event,
-    prev: "",
-    hash: "",
-  }));
-  return fold(state, entries);
 }
 
 /** What serves something else than the incumbent at the moment, and is left out of account. */

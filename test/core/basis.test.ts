@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Basis, rounded, RUNGS_LISTED } from "../../src/core/basis.ts";
+import { Basis, RUNGS_LISTED } from "../../src/core/basis.ts";
+import { rounded } from "../../src/core/rounded.ts";
 import { moveBasis } from "./some-basis.ts";
 
 const any = fc.double({ noNaN: true, noDefaultInfinity: true });

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
-import { ENGINE_VERSION, rounded, type GuardFigures, type MoveBasis, type ReturnBasis } from "../../src/core/basis.ts";
+import { ENGINE_VERSION, type GuardFigures, type MoveBasis, type ReturnBasis } from "../../src/core/basis.ts";
+import { rounded } from "../../src/core/rounded.ts";
 
 const loss = fc.double({ min: 0, max: 1, noNaN: true }).map(rounded);
 const level = fc.record({ labels: fc.nat(1000), lossMean: loss });
