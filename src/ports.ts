@@ -2,7 +2,8 @@ import type { Actor } from "./core/actor.ts";
 import type { Attributes } from "./core/attributes.ts";
 import type { Draft, Head, LedgerEntry, StoredEntry } from "./core/ledger.ts";
 import type { Turn } from "./core/checks/conversation.ts";
-import type { JudgeModel, Target } from "./core/policy.ts";
+import type { Decision } from "./core/decision.ts";
+import type { JudgeModel, Policy, Target } from "./core/policy.ts";
 import type { RouterError } from "./core/errors.ts";
 import type { ControlState } from "./core/state.ts";
 import type { TokenUsage } from "./core/token-usage.ts";
@@ -109,6 +110,8 @@ export interface Flags {
   readonly automation: (policy: string, segment: string) => FlagValue<boolean>;
   /** `segue-mode`: empty, or a mode that overrides the segment's. */
   readonly mode: (policy: string, segment: string) => FlagValue<string>;
+  /** `segue-telemetry`: the share of a segment's answers whose spans are exported, in [0,1]. */
+  readonly telemetry: (policy: string, segment: string) => FlagValue<number>;
   /** Called when any flag's definition changed. Returns the way to stop. */
   readonly onChange: (listener: () => void) => () => void;
   readonly status: () => { readonly source: string; readonly ready: boolean; readonly detail: string };
@@ -222,6 +225,62 @@ export interface Exposure {
 /** Takes exposures without waiting; bounded, and counts what it drops. */
 export interface Exposures {
   readonly record: (exposure: Exposure) => void;
+  readonly flush: () => Promise<void>;
+}
+
+/** A target that was asked and gave no answer that could be served. */
+export interface FailedAttempt {
+  readonly target: Target;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** What the upstream answered; null where it gave no answer. */
+  readonly status: number | null;
+  /** A reason such as `upstream_timeout`. */
+  readonly error: string;
+}
+
+/** What was asked and answered, as bytes of the wire format. Personal data that was not redacted: it leaves the process only through `privacy`. */
+export interface ServedContent {
+  /** The client's body. */
+  readonly request: Uint8Array;
+  readonly answer: readonly Uint8Array[];
+  readonly isEventStream: boolean;
+  /** False where the answer was cut, or its beginning was forgotten because it was too long. */
+  readonly isComplete: boolean;
+}
+
+/** One served answer, or one that could not be served, as it becomes a span. What is shared by many answers is referred to, not copied. */
+export interface ServedSpan {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits. */
+  readonly spanId: string;
+  /** The client's own span, where it sent a `traceparent`. */
+  readonly parentSpanId: string | null;
+  readonly wire: WireFormat;
+  readonly policy: Policy;
+  readonly decision: Decision;
+  readonly attributes: Attributes;
+  readonly session: string | null;
+  readonly user: string | null;
+  readonly keyId: string | null;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly status: number;
+  readonly error: string | null;
+  readonly answered: Answered | null;
+  /** In the order in which they were asked. */
+  readonly failedAttempts: readonly FailedAttempt[];
+  /** Null where content is off for the segment. */
+  readonly content: ServedContent | null;
+}
+
+/** Takes spans without waiting; bounded, and counts what it drops. */
+export interface Spans {
+  readonly record: (span: ServedSpan) => void;
+  /** Sends what waits, as far as the collectors take it. */
   readonly flush: () => Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import type { Attributes } from "./attributes.ts";
 import { conditionCompiler, type Condition } from "./condition.ts";
 import { assert } from "./errors.ts";
 import { DEFAULT_SEGMENT, type Policy, type Segment, type Variant } from "./policy.ts";
-import { compilePrompt, type RenderPrompt } from "./prompt.ts";
+import { compilePrompt, promptVariables, type RenderPrompt } from "./prompt.ts";
 import { noRowNumbers, rowNumbers, type RowNumbers } from "./row-numbers.ts";
 import { segmentIndex, type SegmentIndex } from "./segment-index.ts";
 import { rowKey, segmentKey, segmentsOf, servableVariants, type ControlState, type Published } from "./state.ts";
@@ -14,6 +14,15 @@ export interface CompiledVariant {
   readonly id: string;
   readonly variant: Variant;
   readonly render: RenderPrompt | null;
+  readonly prompt: CompiledPrompt | null;
+}
+
+export interface CompiledPrompt {
+  /** `name@version`. */
+  readonly ref: string;
+  readonly text: string;
+  /** The attributes that the template asks for. */
+  readonly variables: readonly string[];
 }
 
 /** What one segment is served now. */
@@ -183,13 +192,19 @@ function numbersOf(policy: string, segment: Segment, { byRow }: RowNumbers): Rea
 
 function compileVariants(policy: Policy, prompts: Published["prompts"]): ReadonlyMap<string, CompiledVariant> {
   return new Map(
-    Object.entries(policy.variants).map(([id, variant]) => {
+    Object.entries(policy.variants).map(([id, variant]): [string, CompiledVariant] => {
       const prompt = variant.prompt === undefined ? undefined : prompts[variant.prompt];
       assert(
         variant.prompt === undefined || prompt !== undefined,
         `prompt ${variant.prompt} was published without its text`,
       );
-      return [id, { id, variant, render: prompt === undefined ? null : compilePrompt(prompt.text) }];
+      const ref = variant.prompt;
+      if (prompt === undefined || ref === undefined) return [id, { id, variant, render: null, prompt: null }];
+      const { text } = prompt;
+      return [
+        id,
+        { id, variant, render: compilePrompt(text), prompt: { ref, text, variables: promptVariables(text) } },
+      ];
     }),
   );
 }

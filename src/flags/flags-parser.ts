@@ -26,7 +26,7 @@ const File = z.strictObject({
 });
 
 /** By key. */
-export type FlagDefaults = Readonly<Record<string, string | boolean>>;
+export type FlagDefaults = Readonly<Record<string, string | boolean | number>>;
 
 /** Text in LaunchDarkly's file format to the same text with every default present and every change a new version. */
 export function flagsParser(defaults: FlagDefaults) {

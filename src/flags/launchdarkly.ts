@@ -6,8 +6,18 @@ import { Mode } from "../core/policy.ts";
 import type { FlagContext, Flags, FlagValue, Log } from "../ports.ts";
 import { watchFlagsFile, type FlagsFile } from "./flags-file.ts";
 
-export const flagKeys = { fallback: "segue-fallback", automation: "segue-automation", mode: "segue-mode" } as const;
-const defaults = { [flagKeys.fallback]: "", [flagKeys.automation]: true, [flagKeys.mode]: "" };
+export const flagKeys = {
+  fallback: "segue-fallback",
+  automation: "segue-automation",
+  mode: "segue-mode",
+  telemetry: "segue-telemetry",
+} as const;
+const defaults = {
+  [flagKeys.fallback]: "",
+  [flagKeys.automation]: true,
+  [flagKeys.mode]: "",
+  [flagKeys.telemetry]: 1,
+};
 
 interface FileSource {
   /** A file in LaunchDarkly's own format; no account and no network. */
@@ -52,7 +62,7 @@ export async function launchdarklyFlags(options: LaunchdarklyOptions): Promise<F
     for (const listener of listeners) listener();
   });
 
-  function evaluate<T extends string | boolean>(flag: string, context: LDContext, fallback: T): FlagValue<T> {
+  function evaluate<T extends string | boolean | number>(flag: string, context: LDContext, fallback: T): FlagValue<T> {
     const answer: { value?: unknown; reason?: string } = {};
     client
       .variationDetail(flag, context, fallback, (_error, { value, reason }) => {
@@ -77,6 +87,12 @@ export async function launchdarklyFlags(options: LaunchdarklyOptions): Promise<F
       if (mode.value === "" || Mode.safeParse(mode.value).success) return mode;
       warnOnce(`flag ${flagKeys.mode} must be one of ${Mode.options.join(", ")}, got '${mode.value}': it is ignored`);
       return { value: "", reason: mode.reason };
+    },
+    telemetry: (policy, segment) => {
+      const share = evaluate<number>(flagKeys.telemetry, wholeSegment(policy, segment), 1);
+      if (share.value >= 0 && share.value <= 1) return share;
+      warnOnce(`flag ${flagKeys.telemetry} must be from 0 to 1, got ${share.value}: it is ignored`);
+      return { value: 1, reason: share.reason };
     },
     onChange: (listener) => {
       const own = () => listener();

@@ -6,6 +6,7 @@ export interface StaticValues {
   readonly fallback?: string | ((context: FlagContext) => string);
   readonly automation?: boolean | ((policy: string, segment: string) => boolean);
   readonly mode?: string | ((policy: string, segment: string) => string);
+  readonly telemetry?: number | ((policy: string, segment: string) => number);
 }
 
 /** Flags without a flag system, for hosts that have none, simulations and tests. */
@@ -31,6 +32,10 @@ export function staticFlags(initial: StaticValues = {}): StaticFlags {
       const { mode = "" } = values;
       const value = typeof mode === "function" ? mode(policy, segment) : mode;
       return answer(Mode.safeParse(value).success ? value : "");
+    },
+    telemetry: (policy, segment) => {
+      const { telemetry = 1 } = values;
+      return answer(typeof telemetry === "function" ? telemetry(policy, segment) : telemetry);
     },
     onChange: (listener) => {
       const own = () => listener();

@@ -27,6 +27,7 @@ function forwarding(text: string, { wire = "chat", parameters = {}, prompt, ...r
     variant: {
       id: "v",
       variant: Variant.parse({ ...target, parameters }),
+      prompt: null,
       render: prompt === undefined ? null : () => prompt,
     },
     attributes: {},
