@@ -279,6 +279,8 @@ export interface ServedSpan {
 
 /** Takes spans without waiting; bounded, and counts what it drops. */
 export interface Spans {
+  /** Whether the content of such an answer is exported (the segment's privacy, and the sample), so that it must be kept. */
+  readonly wantsContent: (policy: Policy, segment: string, spanId: string) => boolean;
   readonly record: (span: ServedSpan) => void;
   /** Sends what waits, as far as the collectors take it. */
   readonly flush: () => Promise<void>;

@@ -1,9 +1,9 @@
 import { RouterError } from "../core/errors.ts";
-import type { Answered, Clock } from "../ports.ts";
+import type { Answered, Clock, FailedAttempt } from "../ports.ts";
 import { addUpstreamHeaders, failureHeaders, type AnswerHeaders } from "./answer-headers.ts";
 import { CLIENT_LEFT, type Ending } from "./answer-recorder.ts";
 import type { AnswerControl, AnswerSink } from "./answer-sink.ts";
-import type { AskedCall, AskListener } from "./ask-targets.ts";
+import type { Asked, AskedCall, AskListener } from "./ask-targets.ts";
 import type { ClientHold } from "./client-hold.ts";
 import { keptBytes, type KeptBytes } from "./kept-bytes.ts";
 import { statusOf } from "./openai-error.ts";
@@ -16,6 +16,7 @@ import type { AnswerFacts, Wire } from "./wires/wire.ts";
 /** What became of an answer, told once. */
 export interface Delivered {
   readonly ending: Ending & { readonly answered: Answered | null };
+  readonly failedAttempts: readonly FailedAttempt[];
   readonly facts: AnswerFacts | null;
   /** The body as the upstream sent it, as far as it was kept. */
   readonly kept: KeptBytes | null;
@@ -56,7 +57,7 @@ export class AnswerDelivery implements AskListener, AnswerControl {
   #relay: EventRelay | null = null;
   #kept: KeptBytes | null = null;
   #answer: WholeAnswer | null = null;
-  #attempts = 0;
+  #asked: Asked = NONE_ASKED;
   #firstByteMs = 0;
   #isEventStream = false;
   #isOver = false;
@@ -85,14 +86,14 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     this.#call.resume();
   };
 
-  readonly onFailure = (error: RouterError, attempts: number): void => {
-    this.#attempts = attempts;
+  readonly onFailure = (error: RouterError, asked: Asked): void => {
+    this.#asked = asked;
     this.#refuse(error);
   };
 
-  readonly onWhole = (answer: WholeAnswer, attempts: number): void => {
+  readonly onWhole = (answer: WholeAnswer, asked: Asked): void => {
     const { sink, wire } = this.#context;
-    this.#arrived(answer, attempts);
+    this.#arrived(answer, asked);
     const refused = ourFault(answer);
     if (refused !== null) {
       // It stays so until somebody changes the settings.
@@ -110,9 +111,9 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     sink.whole(status, headers, body);
   };
 
-  readonly onBegun = (answer: BegunAnswer, attempts: number): void => {
+  readonly onBegun = (answer: BegunAnswer, asked: Asked): void => {
     const { wire, sink, addsUsage } = this.#context;
-    this.#arrived(answer, attempts);
+    this.#arrived(answer, asked);
     this.#isEventStream = answer.isEventStream;
     const headers = this.#headersOf(answer);
     if (answer.isEventStream && this.#kept !== null) {
@@ -156,10 +157,10 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     this.#call.pause();
   };
 
-  #arrived(answer: WholeAnswer, attempts: number): void {
+  #arrived(answer: WholeAnswer, asked: Asked): void {
     const { clock, receivedAt, keptBytesMax } = this.#context;
     this.#answer = answer;
-    this.#attempts = attempts;
+    this.#asked = asked;
     this.#firstByteMs = clock.now() - receivedAt;
     this.#kept = keptBytes(keptBytesMax);
   }
@@ -173,7 +174,7 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     Object.assign(headers, own);
     headers["x-segue-target"] = `${answer.target.provider}/${answer.target.model}`;
     // Clients retry by themselves: three tries of theirs times every target of ours would be a storm.
-    if (this.#attempts > 1) headers["x-should-retry"] = "false";
+    if (this.#asked.attempts > 1) headers["x-should-retry"] = "false";
     return answer.status < 400 ? Object.assign(headers, goodHeaders) : headers;
   }
 
@@ -184,7 +185,8 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     const isService = error.code === "upstream_unavailable" || error.code === "unavailable";
     const isLate = error.reason === "client_deadline";
     this.#end({ status, error: error.reason, blame: isLate ? "left" : isService ? "service" : "client" });
-    if (this.#attempts > 1 || isLate || error.reason === "provider_not_configured") headers["x-should-retry"] = "false";
+    if (this.#asked.attempts > 1 || isLate || error.reason === "provider_not_configured")
+      headers["x-should-retry"] = "false";
     const body = new TextEncoder().encode(JSON.stringify(wire.errorBody(status, error)));
     sink.whole(status, { ...failureHeaders(status, error), ...headers }, body);
   }
@@ -202,16 +204,23 @@ export class AnswerDelivery implements AskListener, AnswerControl {
         ? null
         : {
             target: answer.target,
-            attempts: this.#attempts,
+            attempts: this.#asked.attempts,
             firstByteMs: this.#firstByteMs,
             usage,
             costUsd: costUsd !== null && Number.isFinite(costUsd) ? costUsd : null,
           };
-    onDelivered({ ending: { ...ending, answered }, facts, kept: this.#kept, isEventStream: this.#isEventStream });
+    onDelivered({
+      ending: { ...ending, answered },
+      failedAttempts: this.#asked.failed,
+      facts,
+      kept: this.#kept,
+      isEventStream: this.#isEventStream,
+    });
   }
 }
 
 const NOTHING = keptBytes(0);
+const NONE_ASKED: Asked = { attempts: 0, failed: [] };
 
 const endings: Readonly<Record<StreamEnd, Ending>> = {
   complete: { status: 200, error: null, blame: "nobody" },

@@ -1,7 +1,7 @@
 import { RouterError } from "../core/errors.ts";
 import type { Target, Variant } from "../core/policy.ts";
 import type { WireFormat } from "../core/wire-format.ts";
-import type { Clock, Deadlines, Provider, ProviderRequest, UpstreamCall } from "../ports.ts";
+import type { Clock, Deadlines, FailedAttempt, Provider, ProviderRequest, UpstreamCall } from "../ports.ts";
 import {
   clientGaveUp,
   TargetAttempt,
@@ -31,12 +31,19 @@ export interface Ask {
   readonly draw: number;
 }
 
+/** Who was asked until there was an answer, or no target was left. */
+export interface Asked {
+  /** How many targets, one asked again included. */
+  readonly attempts: number;
+  readonly failed: readonly FailedAttempt[];
+}
+
 /** What comes of asking. One of the first three is called, once, before any byte of a stream. */
 export interface AskListener {
-  readonly onWhole: (answer: WholeAnswer, attempts: number) => void;
+  readonly onWhole: (answer: WholeAnswer, asked: Asked) => void;
   /** The answer is committed to: `events` are the first whole ones, or for other bodies the first bytes. */
-  readonly onBegun: (answer: BegunAnswer, attempts: number) => void;
-  readonly onFailure: (error: RouterError, attempts: number) => void;
+  readonly onBegun: (answer: BegunAnswer, asked: Asked) => void;
+  readonly onFailure: (error: RouterError, asked: Asked) => void;
   readonly onBytes: (bytes: Uint8Array) => void;
   /** @param isProper whether the transfer was whole */
   readonly onEnd: (isProper: boolean) => void;
@@ -79,6 +86,8 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
     health.order(groups, clock.now(), ask.draw).filter((target) => mayServe(deps.providers, target, ask.wire));
   let queue = inOrder();
   let attempts = 0;
+  let failed: FailedAttempt[] = NONE_FAILED;
+  let asking: { readonly target: Target; readonly startedAt: number } | null = null;
   let rounds = 0;
   let current: TargetAttempt | null = null;
   let isOver = false;
@@ -89,7 +98,7 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
   };
   const fail = (error: RouterError): void => {
     end();
-    listener.onFailure(error, attempts);
+    listener.onFailure(error, { attempts, failed });
   };
   const next = (): void => {
     const now = clock.now();
@@ -99,6 +108,7 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
     if (target === undefined) return fail(allOpen(groups, health, now));
     queue = rest;
     attempts++;
+    asking = { target, startedAt: now };
     const provider = deps.providers.get(target.provider);
     if (provider === undefined) return settle({ kind: "failed", error: notConfigured(target) });
     const attempt = new TargetAttempt(
@@ -116,8 +126,9 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
   /** Takes what came of an attempt: the answer, or what to try next. */
   const settle = (result: AttemptResult): void => {
     if (isOver) return;
-    if (result.kind === "begun") return listener.onBegun(result.answer, attempts);
+    if (result.kind === "begun") return listener.onBegun(result.answer, { attempts, failed });
     if (isRetryable(result)) {
+      if (asking !== null) failed = [...failed, failedAttempt(result, { ...asking, endedAt: clock.now() })];
       if (clock.now() < giveUpAt && queue.length > 0) return next();
       const now = clock.now();
       const wait =
@@ -130,7 +141,7 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
     }
     if (result.kind === "failed") return fail(result.error);
     end();
-    listener.onWhole(result.answer, attempts);
+    listener.onWhole(result.answer, { attempts, failed });
   };
   const deadline = deadlines.watch(() => {
     queue = inOrder();
@@ -151,6 +162,16 @@ export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): Aske
     abort: () => leave("abort"),
   };
 }
+
+const NONE_FAILED: FailedAttempt[] = [];
+
+const failedAttempt = (
+  result: Exclude<AttemptResult, { kind: "begun" }>,
+  times: Pick<FailedAttempt, "target" | "startedAt" | "endedAt">,
+): FailedAttempt =>
+  result.kind === "failed"
+    ? { ...times, status: null, error: result.error.reason }
+    : { ...times, status: result.answer.status, error: `upstream_status_${result.answer.status}` };
 
 const tooLate = (): RouterError =>
   new RouterError("upstream_unavailable", "No time was left to ask a target.", { reason: "upstream_timeout" });

@@ -123,7 +123,7 @@ export function callShadow(
       draw: bucket("shadow", served.predictionId),
     },
     {
-      onWhole: (answer, attempts) => {
+      onWhole: (answer, { attempts }) => {
         const result = wholeResult(deps, item, { answer, attempts, startedAt });
         end(result, answer.status >= 400 ? 0 : (result.ending?.answered?.costUsd ?? null));
       },

@@ -2,7 +2,7 @@ import type { ApiKey } from "../core/api-key.ts";
 import { RouterError } from "../core/errors.ts";
 import type { PredictionIds } from "../core/prediction-id.ts";
 import { rowKey } from "../core/state.ts";
-import type { Clock, ControlPlane, Deadlines, HeaderFields, Log, Prices, Provider, Random } from "../ports.ts";
+import type { Clock, ControlPlane, Deadlines, HeaderFields, Log, Prices, Provider, Random, Spans } from "../ports.ts";
 import { AnswerDelivery, type Delivered } from "./answer-delivery.ts";
 import { decisionHeaders, feedbackWanted, upstreamHeaders, type AnswerHeaders } from "./answer-headers.ts";
 import { answerRecorder, type AnswerExposures, type Served } from "./answer-recorder.ts";
@@ -22,6 +22,7 @@ import { readJsonBody, type JsonBody } from "./json-body.ts";
 import type { Limits, Reservation } from "./limits.ts";
 import type { Outcomes } from "./outcomes.ts";
 import { refuse } from "./refuse.ts";
+import { recordSpan, type SpanContext } from "./served-span.ts";
 import type { ShadowCalls } from "./shadow-calls.ts";
 import type { TargetHealth } from "./target-health.ts";
 import { traceContext, type TraceContext } from "./trace-context.ts";
@@ -40,6 +41,8 @@ export interface ServeModelDeps extends DecideDeps {
   readonly exposures: AnswerExposures;
   readonly outcomes: Outcomes;
   readonly watch: AnswerWatch;
+  /** Absent where no answers are exported. */
+  readonly spans?: Pick<Spans, "record" | "wantsContent">;
   /** Calls candidates in the shadow; absent where nothing could be learnt from them. */
   readonly shadow?: Pick<ShadowCalls, "offer">;
   /** Whether a label of such an answer would decide something now; absent where no labels are kept. */
@@ -109,6 +112,7 @@ function serve(deps: ServeModelDeps, call: ModelCall, sink: AnswerSink): AnswerC
   });
   const reservation = reserve(deps, call, decided, forwarded);
   const served = servedAs(deps, call, decided);
+  const exportsContent = deps.spans?.wantsContent(served.policy, decision.segment, trace.spanId) === true;
   const delivery = new AnswerDelivery({
     wire,
     sink,
@@ -118,7 +122,7 @@ function serve(deps: ServeModelDeps, call: ModelCall, sink: AnswerSink): AnswerC
     hasOwnLimits: reservation !== null,
     hold: served.hold,
     receivedAt,
-    keptBytesMax: deps.watch.wants(served) ? CAPTURED_BYTES : KEPT_BYTES,
+    keptBytesMax: exportsContent || deps.watch.wants(served) ? CAPTURED_BYTES : KEPT_BYTES,
     addsUsage: ({ target }) => forwarded.addsUsage(target),
     costUsd: ({ target }, usage) => deps.prices.costUsd(target, usage),
     onDelivered: accountant(deps, {
@@ -129,6 +133,7 @@ function serve(deps: ServeModelDeps, call: ModelCall, sink: AnswerSink): AnswerC
       metadata,
       headers: clientHeaders,
       reservation,
+      span: { wire, trace, user: unitOf(request.user), content: exportsContent ? call.bytes : null },
     }),
   });
   const { variant } = decision.variant;
@@ -240,6 +245,7 @@ function accountant(
     metadata,
     headers,
     reservation,
+    span,
   }: {
     readonly wire: Wire;
     readonly served: Served;
@@ -250,10 +256,12 @@ function accountant(
     /** The client's. */
     readonly headers: HeaderFields;
     readonly reservation: Reservation | null;
+    readonly span: SpanContext;
   },
 ): (delivered: Delivered) => void {
   const record = answerRecorder(deps, served);
-  return ({ ending, facts, kept, isEventStream }) => {
+  return (delivered) => {
+    const { ending, facts, kept, isEventStream } = delivered;
     const { answered } = ending;
     const isGood = ending.status < 400;
     const { usage = null, costUsd = null } = answered ?? {};
@@ -268,6 +276,7 @@ function accountant(
       deps.shadow?.offer({ wire, body, served, compiled, metadata, headers, costUsd });
     }
     record(ending);
+    recordSpan(deps, served, delivered, span);
     if (!isGood || kept === null) return;
     const isComplete = ending.error === null && kept.isWhole();
     const chunks = kept.chunks();

@@ -3,7 +3,7 @@ import { Variant } from "../../src/core/policy.ts";
 import { askTargets, type AskListener } from "../../src/gateway/ask-targets.ts";
 import { targetHealth, type TargetHealth } from "../../src/gateway/target-health.ts";
 import type { WholeAnswer } from "../../src/gateway/upstream-answer.ts";
-import type { HeaderFields, UpstreamCall } from "../../src/ports.ts";
+import type { FailedAttempt, HeaderFields, UpstreamCall } from "../../src/ports.ts";
 import { handClock, scriptedProvider, type HandClock, type ScriptedCall } from "./scripted-provider.ts";
 
 export const STREAM: HeaderFields = { "content-type": "text/event-stream; charset=utf-8" };
@@ -16,6 +16,7 @@ export interface Heard {
   readonly answer?: WholeAnswer;
   readonly error?: RouterError;
   readonly attempts?: number;
+  readonly failed?: readonly FailedAttempt[];
   readonly isProper?: boolean;
   readonly text?: string;
 }
@@ -78,9 +79,9 @@ export function asking(setting: AskedSetting = {}): AskedTargets {
     setting.onHeard?.(said, () => call?.abort());
   };
   const listener: AskListener = {
-    onWhole: (answer, attempts) => hear({ what: "whole", answer, attempts }),
-    onBegun: (answer, attempts) => hear({ what: "begun", answer, attempts, text: text(answer.body) }),
-    onFailure: (error, attempts) => hear({ what: "failure", error, attempts }),
+    onWhole: (answer, asked) => hear({ what: "whole", answer, ...asked }),
+    onBegun: (answer, asked) => hear({ what: "begun", answer, ...asked, text: text(answer.body) }),
+    onFailure: (error, asked) => hear({ what: "failure", error, ...asked }),
     onBytes: (bytes) => hear({ what: "bytes", text: text(bytes) }),
     onEnd: (isProper) => hear({ what: "end", isProper }),
   };

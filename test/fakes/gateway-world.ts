@@ -25,7 +25,7 @@ import { servingOf } from "../../src/gateway/serving.ts";
 import { targetHealth } from "../../src/gateway/target-health.ts";
 import { createTurnMemory } from "../../src/gateway/turn-memory.ts";
 import { nodeListener } from "../../src/node-listener.ts";
-import type { Clock, Deadlines, Exposure, Provider } from "../../src/ports.ts";
+import type { Clock, Deadlines, Exposure, Provider, ServedSpan } from "../../src/ports.ts";
 import { genaiPrices } from "../../src/prices/genai-prices.ts";
 import { openaiProvider } from "../../src/providers/openai.ts";
 import { undiciTransport } from "../../src/providers/undici-transport.ts";
@@ -172,6 +172,7 @@ export async function startGatewayWorld({ bodyBytesMax = BODY_BYTES_MAX }: { bod
   const note = (message: string, fields?: unknown): void => void logged.push({ message, fields });
   const log = { info: note, warn: note, error: note };
   const exposures: Exposure[] = [];
+  const spans: ServedSpan[] = [];
   const outcomes: Outcome[] = [];
   const waiting: (() => void)[] = [];
   const flag = { value: "" };
@@ -208,6 +209,7 @@ export async function startGatewayWorld({ bodyBytesMax = BODY_BYTES_MAX }: { bod
         for (const wake of waiting.splice(0)) wake();
       },
     },
+    spans: { wantsContent: () => true, record: (span: ServedSpan) => void spans.push(span) },
     outcomes: {
       observe: (outcome: Outcome | AmountOutcome) => {
         const known = outcomes.some((o) => o.predictionId === outcome.predictionId && o.metric === outcome.metric);
@@ -256,6 +258,7 @@ export async function startGatewayWorld({ bodyBytesMax = BODY_BYTES_MAX }: { bod
     flag,
     logged,
     exposures,
+    spans,
     outcomes,
     wanted,
     /** What the prediction id of this answer refers to. */

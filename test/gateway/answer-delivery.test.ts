@@ -5,6 +5,8 @@ import { clientHold } from "../../src/gateway/client-hold.ts";
 import { wires } from "../../src/gateway/wires/index.ts";
 import { delta, eventText, stop } from "../fakes/openai-upstream.ts";
 
+const ONE_ASKED = { attempts: 1, failed: [] };
+
 const begun = eventText(delta("m", { role: "assistant", content: "a" }));
 const DONE = "data: [DONE]\n\n";
 const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -69,7 +71,7 @@ function setUp() {
       delivery.follow(call);
       const target = { provider: "main", model: "m" };
       const headers = { "content-type": "text/event-stream" };
-      delivery.onBegun({ target, status: 200, headers, body: encoded(begun), isEventStream: true }, 1);
+      delivery.onBegun({ target, status: 200, headers, body: encoded(begun), isEventStream: true }, ONE_ASKED);
     },
   };
 }
@@ -116,7 +118,7 @@ describe("an answer's delivery", () => {
     const { told, delivery, call, endings } = setUp();
     delivery.onLeft();
     delivery.follow(call);
-    delivery.onFailure(new RouterError("upstream_unavailable", "gone"), 1);
+    delivery.onFailure(new RouterError("upstream_unavailable", "gone"), ONE_ASKED);
     expect(told).toEqual(["abort"]);
     expect(endings()).toEqual([[499, "client_closed"]]);
   });

@@ -59,6 +59,20 @@ describe("whatever the targets do", () => {
       for (const { attempts } of heard) if (attempts !== undefined) expect(attempts).toBe(calls.length);
     }));
 
+  test("every attempt but one that answered is told as failed, in the order and the time in which it was asked", () =>
+    property(({ heard, calls }) => {
+      for (const { what, failed } of heard) {
+        if (failed === undefined) continue;
+        expect(calls.length - failed.length).toBeOneOf(what === "failure" ? [0, 1] : what === "begun" ? [1] : [0, 1]);
+        failed.forEach((one, index) => {
+          expect(one.target.provider).toBe(calls[index]?.request.target.provider);
+          expect(one.endedAt).toBeGreaterThanOrEqual(one.startedAt);
+          expect(one.startedAt).toBeGreaterThanOrEqual(failed[index - 1]?.endedAt ?? 0);
+          expect(one.error).not.toBe("");
+        });
+      }
+    }));
+
   test("nothing is asked after the time that the client or the policy gives, and no answer begins or lasts longer", () =>
     property(({ heard, calls }, { input, startedAt }) => {
       const giveUpAt = startedAt + Math.min(input.patienceMs, input.timeouts.totalMs ?? 3_600_000);
