@@ -51,10 +51,10 @@ export function modelCallRoutes(
   return routes;
 }
 
-function watchClient(c: Context, { onLeft }: AnswerControl): void {
+function watchClient(c: Context, answer: AnswerControl): void {
   const { signal } = c.req.raw;
-  if (signal.aborted) onLeft();
-  else signal.addEventListener("abort", onLeft, { once: true });
+  if (signal.aborted) answer.onLeft();
+  else signal.addEventListener("abort", () => answer.onLeft(), { once: true });
 }
 
 /** Makes an answer a `Response`. Nothing is read ahead of the client, so that a slow client slows the upstream. */

@@ -148,15 +148,19 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
 }
 
 /** Models, what they cost, and what looks at their answers. */
-const modelAdapters = async (config: Config, { clock, log }: { readonly clock: Clock; readonly log: Log }) => ({
-  providers: await nodeProviders(config, process.env, log),
-  prices: genaiPrices({ clock }),
-  judges: langchainJudges(judgeProviders(config, process.env)),
-  languageOf: eldLanguages({ log }).languageOf,
-  deadlines: timerDeadlines(clock),
-  later: (work: () => void) => void setImmediate(work),
-  timeout: (ms: number) => AbortSignal.timeout(ms),
-});
+async function modelAdapters(config: Config, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
+  // A copy: every look into Node's own asks the operating system, and keys are looked up for every request.
+  const environment = { ...process.env };
+  return {
+    providers: await nodeProviders(config, environment, log),
+    prices: genaiPrices({ clock }),
+    judges: langchainJudges(judgeProviders(config, environment)),
+    languageOf: eldLanguages({ log }).languageOf,
+    deadlines: timerDeadlines(clock),
+    later: (work: () => void) => void setImmediate(work),
+    timeout: (ms: number) => AbortSignal.timeout(ms),
+  };
+}
 
 const noKeys = (): RouterError =>
   new RouterError(

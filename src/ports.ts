@@ -134,24 +134,24 @@ export interface ProviderRequest {
 
 /**
  * How an upstream's answer arrives: `onSent` where the host can tell that a connection took the request, `onHead`, any number of `onBytes`, then either `onEnd` or `onError`, once. A
- * failure before the answer began is an `onError` alone. Nothing is called after an abort, and within `send` nothing but `onSent`.
+ * failure before the answer began is an `onError` alone. Nothing is called after an abort, and within `send` nothing but `onSent`. They are methods: call them on their object.
  */
 export interface UpstreamListener {
-  readonly onSent: () => void;
-  readonly onHead: (status: number, headers: HeaderFields) => void;
-  readonly onBytes: (bytes: Uint8Array) => void;
-  readonly onEnd: () => void;
+  onSent(): void;
+  onHead(status: number, headers: HeaderFields): void;
+  onBytes(bytes: Uint8Array): void;
+  onEnd(): void;
   /** `upstream_unavailable`, or `invalid_request` where the request cannot be put to this provider. */
-  readonly onError: (error: RouterError) => void;
+  onError(error: RouterError): void;
 }
 
 /** A question to an upstream that is under way. */
 export interface UpstreamCall {
   /** Stops bytes from coming, soon: what is under way may still arrive. */
-  readonly pause: () => void;
-  readonly resume: () => void;
+  pause(): void;
+  resume(): void;
   /** Lets the upstream go; does nothing after the end. */
-  readonly abort: () => void;
+  abort(): void;
 }
 
 /** One LLM vendor or upstream. Answers whatever the upstream answered. */
@@ -303,4 +303,83 @@ export interface ControlPlane {
   /** False while the ledger cannot be reached: the last state is still served. */
   readonly isCurrent: () => boolean;
   readonly onChange: (listener: (state: ControlState) => void) => () => void;
+}
+
+/** What is sent, flat: of two with one id, members of the later replace those of the earlier, and those it lacks stay. */
+export type OutboxBody = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface OutboxItem {
+  /** The destination. */
+  readonly topic: string;
+  /** Of a topic; what is added under a known id is merged into what waits. */
+  readonly id: string;
+  readonly body: OutboxBody;
+  /** Epoch milliseconds before which it is not claimed. */
+  readonly readyAt: number;
+}
+
+/** What became of an item: `replaced` what still waits, `unchanged` since it says nothing new, or `full`: it is not kept. */
+export type OutboxAdded = "added" | "replaced" | "unchanged" | "full";
+
+/** An item that was claimed. */
+export interface OutboxEntry {
+  readonly id: string;
+  readonly body: OutboxBody;
+  /** Epoch milliseconds. */
+  readonly addedAt: number;
+  /** How often its destination did not know what it is about. */
+  readonly strikes: number;
+  /** When that was so for the first time, epoch milliseconds. */
+  readonly struckAt: number | null;
+}
+
+/** What becomes of a claimed item. */
+export type OutboxSettlement =
+  | { readonly id: string; readonly kind: "done" }
+  | { readonly id: string; readonly kind: "later"; readonly at: number; readonly isStrike: boolean }
+  | { readonly id: string; readonly kind: "buried"; readonly problem: string };
+
+/**
+ * Keeps what is to be sent until it is sent, at least once. Bounded by topic: what does not fit is refused, and the oldest dead letters are
+ * forgotten; both are counted in `segue_outbox_dropped_total`. Adapters pass `test/contracts/outbox.ts`.
+ */
+export interface Outbox {
+  /** They are kept when it resolves. One answer for each, in their order. @param now epoch milliseconds */
+  readonly add: (items: readonly OutboxItem[], now: number) => Promise<readonly OutboxAdded[]>;
+  /** Takes items that are ready, those ready longest first. Until the lease ends nobody else gets them; then anybody may. */
+  readonly claim: (
+    topic: string,
+    options: { readonly limit: number; readonly leaseMs: number; readonly now: number },
+  ) => Promise<{ readonly token: string; readonly entries: readonly OutboxEntry[] }>;
+  /** Only what the token's claim still holds is settled. What was merged into while it was claimed waits on after a `done`. */
+  readonly settle: (
+    topic: string,
+    options: {
+      readonly token: string;
+      readonly settlements: readonly OutboxSettlement[];
+      readonly now: number;
+    },
+  ) => Promise<void>;
+  readonly counts: (topic: string) => Promise<{ readonly waiting: number; readonly buried: number }>;
+  /** Dead letters, the newest first. */
+  readonly readBuried: (
+    topic: string,
+    limit: number,
+  ) => Promise<readonly { readonly id: string; readonly body: OutboxBody; readonly problem: string }[]>;
+}
+
+/** What came of sending one item. */
+export type Delivery =
+  | { readonly kind: "done" }
+  /** The destination does not know yet, or never will, what it is about. */
+  | { readonly kind: "absent"; readonly problem: string }
+  | { readonly kind: "later"; readonly problem: string; readonly afterMs: number }
+  | { readonly kind: "never"; readonly problem: string }
+  /** The destination takes nothing now. `afterMs`: as long as it asks to be left alone. */
+  | { readonly kind: "unavailable"; readonly problem: string; readonly afterMs: number | null };
+
+/** Sends what waits to one destination. */
+export interface OutboxSender {
+  /** @returns one answer for each, in their order */
+  readonly send: (entries: readonly OutboxEntry[]) => Promise<readonly Delivery[]>;
 }

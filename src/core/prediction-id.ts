@@ -1,5 +1,5 @@
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 
 /** What feedback needs to know of an answer, so that no lookup store is kept. */
 export interface PredictionRef {
@@ -18,6 +18,8 @@ const VERSION = 2;
 const PAYLOAD = 1 + 6 + 4 + 16 + 8 + 6;
 /** 80 bits: forging one id takes 2^79 feedback calls on average. */
 const TAG = 10;
+/** Texts of rows that are kept as bytes. */
+const ROWS_MAX = 10_000;
 
 export interface PredictionIds {
   /** @param rowKey `policy/segment/variant` of `ref.row`: it is bound to the id without being in it */
@@ -38,8 +40,17 @@ export interface PredictionIds {
  */
 export function predictionIds(secrets: readonly [string, ...string[]], sha256: Sha256 = nobleSha256): PredictionIds {
   const macs = secrets.map((secret) => hmac(secret, sha256));
+  const rows = new Map<string, Uint8Array>();
+  const rowBytes = (rowKey: string): Uint8Array => {
+    let bytes = rows.get(rowKey);
+    if (bytes === undefined) {
+      if (rows.size >= ROWS_MAX) rows.clear();
+      rows.set(rowKey, (bytes = utf8ToBytes(rowKey)));
+    }
+    return bytes;
+  };
   const tag = (mac: (typeof macs)[number], payload: Uint8Array, rowKey: string): Uint8Array =>
-    mac(payload, utf8ToBytes(rowKey)).subarray(0, TAG);
+    mac(payload, rowBytes(rowKey)).subarray(0, TAG);
   return {
     sign: (ref, rowKey) => {
       const bytes = new Uint8Array(PAYLOAD + TAG);
@@ -47,8 +58,8 @@ export function predictionIds(secrets: readonly [string, ...string[]], sha256: S
       view.setUint8(0, VERSION);
       setUint48(view, 1, ref.revision);
       view.setUint32(7, ref.row);
-      bytes.set(hexToBytes(ref.traceId), 11);
-      bytes.set(hexToBytes(ref.spanId), 27);
+      setHex(bytes, 11, ref.traceId);
+      setHex(bytes, 27, ref.spanId);
       setUint48(view, 35, ref.at);
       const [signing] = macs;
       if (signing !== undefined) bytes.set(tag(signing, bytes.subarray(0, PAYLOAD), rowKey), PAYLOAD);
@@ -104,6 +115,14 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
   return difference === 0;
 }
+
+/** Hex digits that are known to be some. */
+function setHex(bytes: Uint8Array, offset: number, hex: string): void {
+  for (let at = 0; at < hex.length; at += 2)
+    bytes[offset + (at >> 1)] = (digitOf(hex.charCodeAt(at)) << 4) | digitOf(hex.charCodeAt(at + 1));
+}
+
+const digitOf = (code: number): number => (code < 0x3a ? code - 0x30 : (code | 0x20) - 0x57);
 
 function setUint48(view: DataView, offset: number, value: number): void {
   view.setUint16(offset, Math.floor(value / 2 ** 32));

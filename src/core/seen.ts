@@ -35,7 +35,7 @@ export function createSeen(saved: readonly number[]): Seen {
   };
   for (const number of saved) remember(number);
   return {
-    isNew: (predictionId, metric) => remember(numberOf(predictionId, metric)),
+    isNew: (predictionId, metric) => remember(labelNumber(predictionId, metric)),
     last: () => [...ring.slice(told % ring.length), ...ring.slice(0, told % ring.length)],
   };
 }
@@ -43,8 +43,8 @@ export function createSeen(saved: readonly number[]): Seen {
 /** The end of an id is its signature, which no two answers share. */
 const SIGNATURE = 16;
 
-/** A hash of 53 bits, never 0 (cyrb53: two multiplicative hashes, mixed as in MurmurHash3). */
-function numberOf(predictionId: string, metric: string): number {
+/** Stands for an answer and something about it: a hash of 53 bits, never 0 (cyrb53: two multiplicative hashes, mixed as in MurmurHash3). */
+export function labelNumber(predictionId: string, metric: string): number {
   let a = 0xdeadbeef;
   let b = 0x41c6ce57;
   for (let i = Math.max(0, predictionId.length - SIGNATURE); i < predictionId.length; i++) {

@@ -72,26 +72,26 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     else this.#call = call;
   }
 
-  readonly onLeft = (): void => {
+  onLeft(): void {
     if (this.#isOver) return;
     this.#call.abort();
     // Some clients leave as soon as they have what they asked for.
     const end = this.#relay?.ended() ?? null;
     this.#end(end === null ? CLIENT_LEFT : endings[end]);
-  };
+  }
 
-  readonly onDrained = (): void => {
+  onDrained(): void {
     if (this.#isOver) return;
     this.#context.hold.end();
     this.#call.resume();
-  };
+  }
 
-  readonly onFailure = (error: RouterError, asked: Asked): void => {
+  onFailure(error: RouterError, asked: Asked): void {
     this.#asked = asked;
     this.#refuse(error);
-  };
+  }
 
-  readonly onWhole = (answer: WholeAnswer, asked: Asked): void => {
+  onWhole(answer: WholeAnswer, asked: Asked): void {
     const { sink, wire } = this.#context;
     this.#arrived(answer, asked);
     const refused = ourFault(answer);
@@ -109,9 +109,9 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     const ending = { status, error: isGood ? null : `upstream_status_${status}`, blame: blameOfAnswer(answer) };
     this.#end(ending);
     sink.whole(status, headers, body);
-  };
+  }
 
-  readonly onBegun = (answer: BegunAnswer, asked: Asked): void => {
+  onBegun(answer: BegunAnswer, asked: Asked): void {
     const { wire, sink, addsUsage } = this.#context;
     this.#arrived(answer, asked);
     this.#isEventStream = answer.isEventStream;
@@ -124,14 +124,14 @@ export class AnswerDelivery implements AskListener, AnswerControl {
         kept: this.#kept,
         stripsUsage: addsUsage(answer),
         cutMessage: `Provider '${answer.target.provider}' broke off in the middle of its answer.`,
-        out: this.#write,
+        out: (bytes) => this.#write(bytes),
       });
     }
     sink.begin(answer.status, headers);
     this.onBytes(answer.body);
-  };
+  }
 
-  readonly onBytes = (bytes: Uint8Array): void => {
+  onBytes(bytes: Uint8Array): void {
     if (this.#isOver) return;
     if (this.#relay === null) return this.#write(bytes);
     this.#relay.take(bytes);
@@ -139,9 +139,9 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     if (!this.#relay.isDone()) return;
     this.#call.suffice();
     this.onEnd(true);
-  };
+  }
 
-  readonly onEnd = (isProper: boolean): void => {
+  onEnd(isProper: boolean): void {
     if (this.#isOver) return;
     const { sink } = this.#context;
     const end: StreamEnd = this.#relay?.finish(isProper) ?? (isProper ? "complete" : "cut");
@@ -149,13 +149,13 @@ export class AnswerDelivery implements AskListener, AnswerControl {
     // Nothing can be added to a body of an unknown kind.
     if (this.#relay === null && !isProper) sink.breakOff();
     else sink.end();
-  };
+  }
 
-  readonly #write = (bytes: Uint8Array): void => {
+  #write(bytes: Uint8Array): void {
     if (this.#context.sink.write(bytes)) return;
     this.#context.hold.begin();
     this.#call.pause();
-  };
+  }
 
   #arrived(answer: WholeAnswer, asked: Asked): void {
     const { clock, receivedAt, keptBytesMax } = this.#context;

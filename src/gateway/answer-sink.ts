@@ -14,7 +14,7 @@ export interface AnswerSink {
 /** What an answer under way must be told of its client. */
 export interface AnswerControl {
   /** The client closed the connection. Does nothing after the answer's end. */
-  readonly onLeft: () => void;
+  onLeft(): void;
   /** The client took what was written. */
-  readonly onDrained: () => void;
+  onDrained(): void;
 }

@@ -1,11 +1,12 @@
 import { RouterError } from "../core/errors.ts";
 import type { Target, Variant } from "../core/policy.ts";
 import type { WireFormat } from "../core/wire-format.ts";
-import type { Clock, Deadlines, FailedAttempt, Provider, ProviderRequest, UpstreamCall } from "../ports.ts";
+import type { Clock, Deadline, Deadlines, FailedAttempt, Provider, ProviderRequest, UpstreamCall } from "../ports.ts";
 import {
   clientGaveUp,
   TargetAttempt,
   type AllTimeouts,
+  type AttemptListener,
   type AttemptResult,
   type BegunAnswer,
 } from "./target-attempt.ts";
@@ -40,19 +41,19 @@ export interface Asked {
 
 /** What comes of asking. One of the first three is called, once, before any byte of a stream. */
 export interface AskListener {
-  readonly onWhole: (answer: WholeAnswer, asked: Asked) => void;
+  onWhole(answer: WholeAnswer, asked: Asked): void;
   /** The answer is committed to: `events` are the first whole ones, or for other bodies the first bytes. */
-  readonly onBegun: (answer: BegunAnswer, asked: Asked) => void;
-  readonly onFailure: (error: RouterError, asked: Asked) => void;
-  readonly onBytes: (bytes: Uint8Array) => void;
+  onBegun(answer: BegunAnswer, asked: Asked): void;
+  onFailure(error: RouterError, asked: Asked): void;
+  onBytes(bytes: Uint8Array): void;
   /** @param isProper whether the transfer was whole */
-  readonly onEnd: (isProper: boolean) => void;
+  onEnd(isProper: boolean): void;
 }
 
 /** Asking that is under way. */
 export interface AskedCall extends UpstreamCall {
   /** The answer is there, whatever the upstream still sends: nothing more is told of it. */
-  readonly suffice: () => void;
+  suffice(): void;
 }
 
 const CONNECT_MS = 10_000;
@@ -76,91 +77,159 @@ export const timeoutsOf = ({ timeouts }: Variant): AllTimeouts => ({
  * then. The last answer counts whatever it is. Each target's health is learnt from.
  */
 export function askTargets(deps: AskDeps, ask: Ask, listener: AskListener): AskedCall {
-  const { clock, health, deadlines } = deps;
-  const { variant } = ask;
-  const timeouts = timeoutsOf(variant);
-  const totalAt = clock.now() + timeouts.totalMs;
-  const giveUpAt = Math.min(totalAt, ask.clientDeadline);
-  const groups = variantTargets(variant);
-  const inOrder = (): readonly Target[] =>
-    health.order(groups, clock.now(), ask.draw).filter((target) => mayServe(deps.providers, target, ask.wire));
-  let queue = inOrder();
-  let attempts = 0;
-  let failed: FailedAttempt[] = NONE_FAILED;
-  let asking: { readonly target: Target; readonly startedAt: number } | null = null;
-  let rounds = 0;
-  let current: TargetAttempt | null = null;
-  let isOver = false;
+  const asking = new Asking(deps, ask, listener);
+  asking.start();
+  return asking;
+}
 
-  const end = (): void => {
-    isOver = true;
-    deadline.end();
-  };
-  const fail = (error: RouterError): void => {
-    end();
-    listener.onFailure(error, { attempts, failed });
-  };
-  const next = (): void => {
-    const now = clock.now();
-    if (now >= giveUpAt) return fail(now >= ask.clientDeadline ? clientGaveUp() : tooLate());
-    // What was ready when the queue was made may have failed for others since, or be tried by one of them.
-    const [target, ...rest] = queue.filter((one) => health.mayAsk(one, now));
-    if (target === undefined) return fail(allOpen(groups, health, now));
-    queue = rest;
-    attempts++;
-    asking = { target, startedAt: now };
-    const provider = deps.providers.get(target.provider);
-    if (provider === undefined) return settle({ kind: "failed", error: notConfigured(target) });
-    const attempt = new TargetAttempt(
-      { clock, deadlines, target, timeouts, totalAt, clientDeadline: ask.clientDeadline, learn: health.begin(target) },
-      { onBytes: listener.onBytes, onEnd: finished, onResult: settle },
-    );
-    current = attempt;
-    attempt.start(provider, ask.requestFor(target));
-  };
-  const finished = (isProper: boolean): void => {
-    if (isOver) return;
-    end();
-    listener.onEnd(isProper);
-  };
+/** A class, for its callbacks are called for every piece of every answer, and share what they know. */
+class Asking implements AskedCall, AttemptListener {
+  readonly #deps: AskDeps;
+  readonly #ask: Ask;
+  readonly #listener: AskListener;
+  readonly #timeouts: AllTimeouts;
+  readonly #totalAt: number;
+  readonly #groups: VariantTargets;
+  readonly #retry: Deadline;
+  #queue: readonly Target[];
+  #attempts = 0;
+  #failed: readonly FailedAttempt[] = NONE_FAILED;
+  #rounds = 0;
+  #target: Target | null = null;
+  #askedAt = 0;
+  #current: TargetAttempt | null = null;
+  #isOver = false;
+
+  constructor(deps: AskDeps, ask: Ask, listener: AskListener) {
+    this.#deps = deps;
+    this.#ask = ask;
+    this.#listener = listener;
+    this.#timeouts = timeoutsOf(ask.variant);
+    this.#totalAt = deps.clock.now() + this.#timeouts.totalMs;
+    this.#groups = variantTargets(ask.variant);
+    this.#queue = this.#inOrder();
+    this.#retry = deps.deadlines.watch(() => {
+      this.#queue = this.#inOrder();
+      this.#next();
+    });
+  }
+
+  start(): void {
+    const fault = wireFault(this.#deps, this.#ask);
+    if (fault === null) this.#next();
+    else this.#fail(fault);
+  }
+
+  pause(): void {
+    this.#current?.pause();
+  }
+
+  resume(): void {
+    this.#current?.resume();
+  }
+
+  suffice(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#current?.suffice();
+  }
+
+  abort(): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#current?.abort();
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    this.#listener.onBytes(bytes);
+  }
+
+  onEnd(isProper: boolean): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#listener.onEnd(isProper);
+  }
+
   /** Takes what came of an attempt: the answer, or what to try next. */
-  const settle = (result: AttemptResult): void => {
-    if (isOver) return;
-    if (result.kind === "begun") return listener.onBegun(result.answer, { attempts, failed });
+  onResult(result: AttemptResult): void {
+    if (this.#isOver) return;
+    if (result.kind === "begun") return this.#listener.onBegun(result.answer, this.#asked());
     if (isRetryable(result)) {
-      if (asking !== null) failed = [...failed, failedAttempt(result, { ...asking, endedAt: clock.now() })];
-      if (clock.now() < giveUpAt && queue.length > 0) return next();
-      const now = clock.now();
-      const wait =
-        rounds < (variant.retries ?? 0) ? waitBefore(result, { rounds, draw: ask.draw, now, giveUpAt }) : null;
-      if (wait !== null) {
-        rounds++;
-        deadline.dueAt = now + wait;
-        return;
-      }
+      this.#noteFailure(result);
+      if (this.#triesAgain(result)) return;
     }
-    if (result.kind === "failed") return fail(result.error);
-    end();
-    listener.onWhole(result.answer, { attempts, failed });
-  };
-  const deadline = deadlines.watch(() => {
-    queue = inOrder();
-    next();
-  });
-  const leave = (how: "suffice" | "abort"): void => {
-    if (isOver) return;
-    end();
-    current?.[how]();
-  };
-  const fault = wireFault(deps, ask);
-  if (fault === null) next();
-  else fail(fault);
-  return {
-    pause: () => current?.pause(),
-    resume: () => current?.resume(),
-    suffice: () => leave("suffice"),
-    abort: () => leave("abort"),
-  };
+    if (result.kind === "failed") return this.#fail(result.error);
+    this.#end();
+    this.#listener.onWhole(result.answer, this.#asked());
+  }
+
+  #next(): void {
+    const { clock, health, deadlines, providers } = this.#deps;
+    const { clientDeadline, requestFor } = this.#ask;
+    const now = clock.now();
+    if (now >= this.#giveUpAt()) return this.#fail(now >= clientDeadline ? clientGaveUp() : tooLate());
+    // What was ready when the queue was made may have failed for others since, or be tried by one of them.
+    const [target, ...rest] = this.#queue.filter((one) => health.mayAsk(one, now));
+    if (target === undefined) return this.#fail(allOpen(this.#groups, health, now));
+    this.#queue = rest;
+    this.#attempts++;
+    this.#target = target;
+    this.#askedAt = now;
+    const provider = providers.get(target.provider);
+    if (provider === undefined) return this.onResult({ kind: "failed", error: notConfigured(target) });
+    const [timeouts, totalAt] = [this.#timeouts, this.#totalAt];
+    this.#current = new TargetAttempt(
+      { clock, deadlines, target, timeouts, totalAt, clientDeadline, learn: health.begin(target) },
+      this,
+    );
+    this.#current.start(provider, requestFor(target));
+  }
+
+  /** @returns whether another target is asked, or will be when it is time for another round */
+  #triesAgain(result: Exclude<AttemptResult, { kind: "begun" }>): boolean {
+    const now = this.#deps.clock.now();
+    const giveUpAt = this.#giveUpAt();
+    if (now < giveUpAt && this.#queue.length > 0) {
+      this.#next();
+      return true;
+    }
+    if (this.#rounds >= (this.#ask.variant.retries ?? 0)) return false;
+    const wait = waitBefore(result, { rounds: this.#rounds, draw: this.#ask.draw, now, giveUpAt });
+    if (wait === null) return false;
+    this.#rounds++;
+    this.#retry.dueAt = now + wait;
+    return true;
+  }
+
+  #noteFailure(result: Exclude<AttemptResult, { kind: "begun" }>): void {
+    if (this.#target === null) return;
+    const times = { target: this.#target, startedAt: this.#askedAt, endedAt: this.#deps.clock.now() };
+    this.#failed = [...this.#failed, failedAttempt(result, times)];
+  }
+
+  #inOrder(): readonly Target[] {
+    const { clock, health, providers } = this.#deps;
+    const { draw, wire } = this.#ask;
+    return health.order(this.#groups, clock.now(), draw).filter((target) => mayServe(providers, target, wire));
+  }
+
+  #asked(): Asked {
+    return { attempts: this.#attempts, failed: this.#failed };
+  }
+
+  #giveUpAt(): number {
+    return Math.min(this.#totalAt, this.#ask.clientDeadline);
+  }
+
+  #fail(error: RouterError): void {
+    this.#end();
+    this.#listener.onFailure(error, this.#asked());
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#retry.end();
+  }
 }
 
 const NONE_FAILED: FailedAttempt[] = [];

@@ -46,12 +46,12 @@ interface AttemptContext {
   readonly learn: (attempt: Attempt, now: number) => void;
 }
 
-interface AttemptListener {
+export interface AttemptListener {
   /** Once. */
-  readonly onResult: (result: AttemptResult) => void;
+  onResult(result: AttemptResult): void;
   /** After a `begun` only. */
-  readonly onBytes: (bytes: Uint8Array) => void;
-  readonly onEnd: (isProper: boolean) => void;
+  onBytes(bytes: Uint8Array): void;
+  onEnd(isProper: boolean): void;
 }
 
 /** Longer bodies stream through: beyond this a whole copy costs more than an honest error is worth. */
@@ -97,38 +97,38 @@ export class TargetAttempt implements UpstreamListener, UpstreamCall {
     this.#call = provider.send(request, this);
   }
 
-  readonly pause = (): void => {
+  pause(): void {
     this.#isPaused = true;
     this.#call?.pause();
-  };
+  }
 
-  readonly resume = (): void => {
+  resume(): void {
     this.#isPaused = false;
     if (this.#phase === "begun") this.#wait(this.#context.timeouts.idleMs);
     this.#call?.resume();
-  };
+  }
 
-  readonly abort = (): void => {
+  abort(): void {
     if (this.#phase === "over") return;
     this.#over({ kind: "abandoned" });
     this.#call?.abort();
-  };
+  }
 
   /** The answer is there; an upstream that does not end by itself is let go a little later, so that its connection may be used again. */
-  readonly suffice = (): void => {
+  suffice(): void {
     if (this.#phase === "over") return;
     this.#over({ kind: "answered", firstByteMs: this.#firstByteMs });
     this.#deadline = this.#context.deadlines.watch(() => this.#onDue());
     this.#deadline.dueAt = this.#context.clock.now() + LINGER_MS;
-  };
+  }
 
-  readonly onSent = (): void => {
+  onSent(): void {
     if (this.#phase !== "connect") return;
     this.#phase = "first byte";
     this.#wait(this.#context.timeouts.firstByteMs);
-  };
+  }
 
-  readonly onHead = (status: number, headers: HeaderFields): void => {
+  onHead(status: number, headers: HeaderFields): void {
     if (this.#phase === "over") return;
     if (status < 200 || status > 599 || (status >= 300 && status < 400)) {
       this.#call?.abort();
@@ -143,9 +143,9 @@ export class TargetAttempt implements UpstreamListener, UpstreamCall {
     this.#phase = "collecting";
     this.#firstByteMs = this.#context.clock.now() - this.#startedAt;
     this.#wait(this.#context.timeouts.idleMs);
-  };
+  }
 
-  readonly onBytes = (bytes: Uint8Array): void => {
+  onBytes(bytes: Uint8Array): void {
     if (this.#phase === "over" || bytes.length === 0) return;
     if (this.#phase === "begun") {
       this.#wait(this.#context.timeouts.idleMs);
@@ -156,9 +156,9 @@ export class TargetAttempt implements UpstreamListener, UpstreamCall {
     this.#size += bytes.length;
     if (this.#isEventStream) this.#lookAtBeginning();
     else if (this.#size > BODY_BYTES_MAX) this.#begin(this.#collected());
-  };
+  }
 
-  readonly onEnd = (): void => {
+  onEnd(): void {
     if (this.#phase === "over") return this.#deadline.end();
     if (this.#phase === "begun") {
       this.#over({ kind: "answered", firstByteMs: this.#firstByteMs });
@@ -174,9 +174,9 @@ export class TargetAttempt implements UpstreamListener, UpstreamCall {
     this.#begin(this.#collected());
     this.#over({ kind: "failed" });
     this.#listener.onEnd(true);
-  };
+  }
 
-  readonly onError = (error: RouterError): void => {
+  onError(error: RouterError): void {
     if (this.#phase === "over") return this.#deadline.end();
     if (this.#phase === "begun") return this.#breakOff();
     if (this.#status > 0)
@@ -187,7 +187,7 @@ export class TargetAttempt implements UpstreamListener, UpstreamCall {
       );
     this.#over(error.code === "upstream_unavailable" ? { kind: "failed" } : { kind: "abandoned" });
     this.#listener.onResult({ kind: "failed", error });
-  };
+  }
 
   #wait(ms: number): void {
     const { clock, totalAt, clientDeadline } = this.#context;

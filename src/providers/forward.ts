@@ -1,7 +1,7 @@
 import { RouterError } from "../core/errors.ts";
 import type { WireFormat } from "../core/wire-format.ts";
-import type { Provider } from "../ports.ts";
-import type { Transport } from "./transport.ts";
+import type { HeaderFields, Provider, UpstreamListener } from "../ports.ts";
+import type { HttpListener, Transport } from "./transport.ts";
 
 export interface ForwardOptions {
   readonly id: string;
@@ -53,20 +53,41 @@ export function forwardingProvider({
           },
           body: text,
         },
-        {
-          onSent: listener.onSent,
-          onHead: listener.onHead,
-          onBytes: listener.onBytes,
-          onEnd: listener.onEnd,
-          onError: (cause) =>
-            listener.onError(
-              new RouterError("upstream_unavailable", `Provider '${id}' gave no answer: ${problemOf(cause)}.`, {
-                cause,
-              }),
-            ),
-        },
+        new ForwardListener(id, listener),
       ),
   };
+}
+
+/** Tells what the transport tells, and names the provider in its errors. A class, for there is one for every question. */
+class ForwardListener implements HttpListener {
+  readonly #id: string;
+  readonly #listener: UpstreamListener;
+
+  constructor(id: string, listener: UpstreamListener) {
+    this.#id = id;
+    this.#listener = listener;
+  }
+
+  onSent(): void {
+    this.#listener.onSent();
+  }
+
+  onHead(status: number, headers: HeaderFields): void {
+    this.#listener.onHead(status, headers);
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    this.#listener.onBytes(bytes);
+  }
+
+  onEnd(): void {
+    this.#listener.onEnd();
+  }
+
+  onError(cause: unknown): void {
+    const problem = `Provider '${this.#id}' gave no answer: ${problemOf(cause)}.`;
+    this.#listener.onError(new RouterError("upstream_unavailable", problem, { cause }));
+  }
 }
 
 function checkedBaseUrl(id: string, baseUrl: string): { readonly origin: string; readonly pathname: string } {

@@ -12,11 +12,11 @@ export interface HttpRequest {
 
 /** As `UpstreamListener`, with the host's own errors. */
 export interface HttpListener {
-  readonly onSent: () => void;
-  readonly onHead: (status: number, headers: HeaderFields) => void;
-  readonly onBytes: (bytes: Uint8Array) => void;
-  readonly onEnd: () => void;
-  readonly onError: (cause: unknown) => void;
+  onSent(): void;
+  onHead(status: number, headers: HeaderFields): void;
+  onBytes(bytes: Uint8Array): void;
+  onEnd(): void;
+  onError(cause: unknown): void;
 }
 
 /** Posts a request; redirects are not followed. Nothing of the listener is called after an abort, and within it only `onSent`. */

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
-import type { UpstreamCall } from "../ports.ts";
-import type { Transport } from "./transport.ts";
+import type { HeaderFields, UpstreamCall } from "../ports.ts";
+import type { HttpListener, Transport } from "./transport.ts";
 
 /**
  * Asks over a pool of connections of undici's, by its callbacks: streams of either kind cost more than all that
@@ -9,53 +9,66 @@ import type { Transport } from "./transport.ts";
 export const undiciTransport =
   (dispatcher: Dispatcher): Transport =>
   ({ origin, path, headers, body }, listener) => {
-    let controller: Dispatcher.DispatchController | null = null;
-    let isOver = false;
-    const fail = (cause: unknown): void => {
-      if (isOver) return;
-      isOver = true;
-      listener.onError(cause);
-    };
-    const call: UpstreamCall = {
-      pause: () => {
-        if (!isOver) controller?.pause();
-      },
-      resume: () => {
-        if (!isOver) controller?.resume();
-      },
-      abort: () => {
-        if (isOver) return;
-        isOver = true;
-        controller?.abort(ABORTED);
-      },
-    };
-    const handler: Dispatcher.DispatchHandler = {
-      onRequestStart: (started) => {
-        controller = started;
-        // The request waited for a connection, and nobody wants it any more.
-        if (isOver) return started.abort(ABORTED);
-        listener.onSent();
-      },
-      onResponseStart: (_, status, fields) => {
-        // An interim response (RFC 9110 §15.2) is none.
-        if (!isOver && status >= 200) listener.onHead(status, fields);
-      },
-      onResponseData: (_, chunk) => {
-        if (!isOver) listener.onBytes(chunk);
-      },
-      onResponseEnd: () => {
-        if (isOver) return;
-        isOver = true;
-        listener.onEnd();
-      },
-      onResponseError: (_, error) => fail(error),
-    };
+    const exchange = new Exchange(listener);
     try {
-      dispatcher.dispatch({ origin, path, method: "POST", headers, body }, handler);
+      dispatcher.dispatch({ origin, path, method: "POST", headers, body }, exchange);
     } catch (error) {
-      queueMicrotask(() => fail(error));
+      queueMicrotask(() => exchange.onResponseError(null, error));
     }
-    return call;
+    return exchange;
   };
 
 const ABORTED = new Error("the request was aborted");
+
+/** One question and its answer. A class, for its callbacks are called for every piece of every answer. */
+class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
+  readonly #listener: HttpListener;
+  #controller: Dispatcher.DispatchController | null = null;
+  #isOver = false;
+
+  constructor(listener: HttpListener) {
+    this.#listener = listener;
+  }
+
+  pause(): void {
+    if (!this.#isOver) this.#controller?.pause();
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#controller?.resume();
+  }
+
+  abort(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#controller?.abort(ABORTED);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // The request waited for a connection, and nobody wants it any more.
+    if (this.#isOver) return controller.abort(ABORTED);
+    this.#listener.onSent();
+  }
+
+  onResponseStart(_: unknown, status: number, fields: HeaderFields): void {
+    // An interim response (RFC 9110 §15.2) is none.
+    if (!this.#isOver && status >= 200) this.#listener.onHead(status, fields);
+  }
+
+  onResponseData(_: unknown, chunk: Uint8Array): void {
+    if (!this.#isOver) this.#listener.onBytes(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#listener.onEnd();
+  }
+
+  onResponseError(_: unknown, error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#listener.onError(error);
+  }
+}

@@ -29,11 +29,15 @@ export function memoryCounters(): Counters & { readonly print: () => string; rea
   };
 }
 
+/** On every answer's way, and few values have anything to escape. */
 function printLabels(labels: Readonly<Record<string, string>> | undefined): string {
-  const pairs = Object.entries(labels ?? {});
-  if (pairs.length === 0) return "";
-  const printed = pairs.map(
-    ([name, value]) => `${name}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
-  );
-  return `{${printed.join(",")}}`;
+  let printed = "";
+  for (const name in labels) {
+    const value = labels[name] ?? "";
+    printed += `${printed === "" ? "{" : ","}${name}="${/[\\"\n]/.test(value) ? escaped(value) : value}"`;
+  }
+  return printed === "" ? "" : `${printed}}`;
 }
+
+const escaped = (value: string): string =>
+  value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");

@@ -51,13 +51,15 @@ const ignore = () => undefined;
 const up: Provider = {
   id: "up",
   wires: new Set(["chat"]),
-  send: ({ target }, { onSent, onHead, onBytes, onEnd }) => {
+  send: ({ target }, listener) => {
     const content = target.model === "live" ? "I'm sorry, but I can't help with that." : "Of course: 4.";
-    onSent();
+    listener.onSent();
     queueMicrotask(() => {
-      onHead(200, { "content-type": "application/json" });
-      onBytes(new TextEncoder().encode(JSON.stringify({ choices: [{ message: { content }, finish_reason: "stop" }] })));
-      onEnd();
+      listener.onHead(200, { "content-type": "application/json" });
+      listener.onBytes(
+        new TextEncoder().encode(JSON.stringify({ choices: [{ message: { content }, finish_reason: "stop" }] })),
+      );
+      listener.onEnd();
     });
     return { pause: ignore, resume: ignore, abort: ignore };
   },

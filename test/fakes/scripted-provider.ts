@@ -131,7 +131,7 @@ function scriptedCall(request: ProviderRequest, listener: UpstreamListener, at: 
   const call: ScriptedCall = {
     request,
     at,
-    sent: () => whileOpen(listener.onSent),
+    sent: () => whileOpen(() => listener.onSent()),
     head: (status, headers = { "content-type": "application/json" }) =>
       whileOpen(() => listener.onHead(status, headers)),
     bytes: (text) => whileOpen(() => listener.onBytes(new TextEncoder().encode(text))),

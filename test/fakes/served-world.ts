@@ -49,15 +49,15 @@ const key: ApiKey = {
 const upstream: Provider = {
   id: "upstream",
   wires: new Set(["chat"]),
-  send: ({ isStream }, { onSent, onHead, onBytes, onEnd }) => {
+  send: ({ isStream }, listener) => {
     const text = isStream ? 'data: {"choices":[]}\n\ndata: [DONE]\n\n' : '{"choices":[]}';
     let isWanted = true;
-    onSent();
+    listener.onSent();
     queueMicrotask(() => {
       if (!isWanted) return;
-      onHead(200, { "content-type": isStream ? "text/event-stream" : "application/json" });
-      onBytes(new TextEncoder().encode(text));
-      onEnd();
+      listener.onHead(200, { "content-type": isStream ? "text/event-stream" : "application/json" });
+      listener.onBytes(new TextEncoder().encode(text));
+      listener.onEnd();
     });
     const abort = (): void => {
       isWanted = false;

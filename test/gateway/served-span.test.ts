@@ -56,8 +56,8 @@ describe("the span of an answer", () => {
   });
 
   test("is recorded for an answer that could not be served, with every target that failed", async () => {
-    world.main.reply({ status: 500, body: { error: { message: "broken" } } });
-    world.spare.reply({ status: 503, body: { error: { message: "busy" } } });
+    world.main.reply({ status: 500, chunks: ['{"error":{"message":"broken"}}'] });
+    world.spare.reply({ status: 503, chunks: ['{"error":{"message":"busy"}}'] });
     const response = await ask();
     expect(response.status).toBeGreaterThanOrEqual(500);
     const [span] = world.spans;

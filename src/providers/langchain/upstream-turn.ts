@@ -54,7 +54,7 @@ export function upstreamTurn(listener: UpstreamListener): UpstreamTurn {
       if (!isOver) listener.onBytes(encoder.encode(text));
       await paused?.until;
     },
-    end: () => finish(listener.onEnd),
+    end: () => finish(() => listener.onEnd()),
     fail: (error) => finish(() => listener.onError(error)),
   };
 }
