@@ -39,7 +39,7 @@ async function runMicro({ checkout, quick }: Options, folder: string): Promise<M
     say(
       `${segments} segments: a decision ${us.toFixed(2)} µs and ${bytes?.toFixed(0) ?? "?"} bytes, compiling the table ${compileMs.toFixed(1)} ms`,
     );
-  say(`an exposure: ${micro.exposureUs.toFixed(2)} µs`);
+  say(`an exposure: ${micro.exposureUs.toFixed(2)} µs, a span: ${micro.spanUs.toFixed(2)} µs`);
   return micro;
 }
 
@@ -53,11 +53,13 @@ async function run(options: Options, folder: string): Promise<readonly string[]>
   const { port: upstreamPort } = await upstream.message<{ port: number }>();
   const generators = [startOther("load", "load.ts", folder), startOther("load-2", "load.ts", folder)] as const;
   await Promise.all(generators.map((generator) => generator.message()));
-  const { checkout, variants, modes } = options;
+  const { checkout, variants, modes, content } = options;
   const isSegueWanted = variants.includes("segue");
   // On different cores, therefore at the same time.
   const [workspace, micro] = await Promise.all([
-    isSegueWanted ? createSegueWorkspace(checkout, { folder, upstreamPort, core: cores?.others ?? null }) : null,
+    isSegueWanted
+      ? createSegueWorkspace(checkout, { folder, upstreamPort, core: cores?.others ?? null, content })
+      : null,
     isSegueWanted && options.soakMinutes === null ? runMicro(options, folder) : null,
   ]);
   const gateways = { folder, core: cores?.gateway ?? null, upstreamPort, checkout, workspace };

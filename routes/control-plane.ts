@@ -3,6 +3,7 @@ import type { Authenticated } from "./auth.ts";
 import { freezeRoutes, type FreezeVerbs } from "./freeze.ts";
 import { ledgerRoutes, type LedgerVerbs } from "./ledger.ts";
 import { policyRoutes, type PolicyVerbs } from "./policies.ts";
+import { reportRoutes, type ReportVerbs } from "./reports.ts";
 import { signalRoutes, type SignalVerbs } from "./signals.ts";
 import { switchoverRoutes, type SwitchoverVerbs } from "./switchovers.ts";
 import { segmentRoutes, tableRoutes, type TableVerbs } from "./table.ts";
@@ -11,6 +12,7 @@ export interface ControlPlaneVerbs {
   readonly freezes: FreezeVerbs;
   readonly ledger: LedgerVerbs;
   readonly policies: PolicyVerbs;
+  readonly reports: ReportVerbs;
   readonly signals: SignalVerbs;
   readonly switchovers: SwitchoverVerbs;
   readonly table: TableVerbs;
@@ -22,6 +24,7 @@ export const controlPlaneRoutes = (verbs: ControlPlaneVerbs) =>
     .route("/freeze", freezeRoutes(verbs.freezes))
     .route("/ledger", ledgerRoutes(verbs.ledger))
     .route("/policies", policyRoutes(verbs.policies))
+    .route("/reports", reportRoutes(verbs.reports))
     .route("/signals", signalRoutes(verbs.signals))
     .route("/switchovers", switchoverRoutes(verbs.switchovers))
     .route("/table", tableRoutes(verbs.table))

@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { Actor } from "../src/core/actor.ts";
 import { Policy, Prompt } from "../src/core/policy.ts";
+import type { PromptProposal } from "../src/core/prompt-proposal.ts";
 import type { Published } from "../src/core/state.ts";
 import { mayUsePolicy, requirePolicy } from "../src/gateway/authenticate.ts";
 import type { PublishInput, PublishResult } from "../src/loop/publish-policy.ts";
@@ -9,7 +10,11 @@ import { requires, type Authenticated } from "./auth.ts";
 import { jsonBody } from "./json-body.ts";
 
 export interface PolicyVerbs {
-  readonly list: () => { readonly revision: number; readonly policies: readonly Published[] };
+  readonly list: () => {
+    readonly revision: number;
+    readonly policies: readonly Published[];
+    readonly promptProposals: readonly PromptProposal[];
+  };
   readonly publish: (input: PublishInput & { readonly actor: Actor }) => Promise<PublishResult>;
 }
 
@@ -26,8 +31,12 @@ const PublishBody = z.strictObject({
 export const policyRoutes = (verbs: PolicyVerbs) =>
   new Hono<Authenticated>()
     .get("/", requires("read"), (c) => {
-      const { revision, policies } = verbs.list();
-      return c.json({ revision, policies: policies.filter(({ policy }) => mayUsePolicy(c.var.key, policy.policy)) });
+      const { revision, policies, promptProposals } = verbs.list();
+      return c.json({
+        revision,
+        policies: policies.filter(({ policy }) => mayUsePolicy(c.var.key, policy.policy)),
+        promptProposals: promptProposals.filter(({ policy }) => mayUsePolicy(c.var.key, policy)),
+      });
     })
     .post("/", requires("publish"), async (c) => {
       const { policies, expected_revision: expectedRevision } = await jsonBody(c, PublishBody);

@@ -12,7 +12,12 @@ export interface TableVerbs {
 export const tableRoutes = (verbs: TableVerbs) =>
   new Hono<Authenticated>().get("/", requires("read"), (c) => {
     const status = verbs.status();
-    return c.json({ ...status, segments: status.segments.filter(({ policy }) => mayUsePolicy(c.var.key, policy)) });
+    const isSeen = ({ policy }: { readonly policy: string }): boolean => mayUsePolicy(c.var.key, policy);
+    return c.json({
+      ...status,
+      segments: status.segments.filter(isSeen),
+      promptProposals: status.promptProposals.filter(isSeen),
+    });
   });
 
 /** `/api/segments/:policy/:segment`: one of them. */

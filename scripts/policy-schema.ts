@@ -6,7 +6,6 @@ import {
   JudgeModel,
   MetricSpec,
   Objective,
-  Policy,
   Price,
   Rung,
   Segment,
@@ -14,8 +13,10 @@ import {
   Step,
   Target,
   Timeouts,
-  Variant,
 } from "../src/core/policy.ts";
+import { ContentByRisk, IdentifierHandlings, Privacy, PrivacyPattern, SegmentPrivacy } from "../src/core/privacy.ts";
+import { HubPrompt } from "../src/core/hub-prompt.ts";
+import { DocumentVariant, PolicyDocument } from "../src/core/policy-document.ts";
 
 type Texts = Readonly<Record<string, string>>;
 const described = new Map<unknown, Texts>();
@@ -28,7 +29,7 @@ function describe<Shape extends z.core.$ZodShape>(
   described.set(schema, texts);
 }
 
-describe(Policy, {
+describe(PolicyDocument, {
   policy: "Its id: what applications send as the model.",
   description: "For people: what this application surface is.",
   attributes: "What is known of a request, by name. Predicates and prompts read these.",
@@ -38,6 +39,38 @@ describe(Policy, {
   segments: "Named parts of the traffic. The first whose predicate matches serves.",
   guard: "Limits on what the loop may do.",
   canary: "How a switchover tries its candidate on a share of the traffic.",
+  privacy: "What of the traffic leaves for Arize, Phoenix or a collector, and how.",
+});
+describe(Privacy, {
+  content:
+    "Whether questions and answers leave, by the risk of a segment: redacted, or off. Personal data in them is always replaced. High risk is off unless you say otherwise.",
+  patterns: "Personal data that only you know of, such as customer numbers.",
+  attributes:
+    "What leaves of an attribute, by name: keep (as it is), redact (personal data replaced), tokenise (a keyed token, the same for the same value) or drop. drop and tokenise also take its value out of questions and answers.",
+  otherAttributes:
+    "Of attributes that are not named above: redact (those with a closed list of values are kept), or drop, so that the names above are all that leaves.",
+  identifiers: "What leaves of who asked: tokenise, keep or drop, each of session, user and API key.",
+  phoneCountries:
+    "Countries, such as DE, whose phone numbers are recognised without a leading +, 00 or 0. With these always recognised, few need it.",
+});
+describe(ContentByRisk, {
+  low: "Of segments of low risk: redacted or off.",
+  medium: "Of segments of medium risk: redacted or off.",
+  high: "Of segments of high risk: redacted or off; off unless you say otherwise.",
+});
+describe(IdentifierHandlings, {
+  session: "tokenise (a keyed token, the same for the same session), keep or drop.",
+  user: "tokenise (a keyed token, the same for the same user), keep or drop.",
+  key: "tokenise (a keyed token, the same for the same API key), keep or drop.",
+});
+describe(PrivacyPattern, {
+  name: "For people; a match is replaced by it in brackets and capitals.",
+  pattern:
+    "A JavaScript regular expression (flag u) whose repetitions all end, such as ACME-[0-9]{4,8}, without lookaround and references.",
+  replacement: "What stands there instead, taken literally.",
+});
+describe(SegmentPrivacy, {
+  content: "redacted: questions and answers leave, personal data in them replaced. off: they do not leave.",
 });
 describe(AttributeSpec, {
   type: "What its values are.",
@@ -84,8 +117,15 @@ describe(judge, {
   description: "For people: what it measures.",
 });
 describe(JudgeModel, { provider: "The provider, by its id.", model: "The provider's name for the model." });
-describe(Variant, {
-  prompt: "The system prompt as name@version, from prompts/<name>/<version>.md.",
+describe(HubPrompt, {
+  hub: "The hub that keeps it: Arize AX or Phoenix.",
+  prompt: "Its name there, or its id.",
+  version: "The id of one version.",
+  label: "A label, in Phoenix a tag: the version that it is on when the variant is first published is pinned.",
+});
+describe(DocumentVariant, {
+  prompt:
+    "The system prompt as name@version, from prompts/<name>/<version>.md, or one of a hub, which `segue apply` pins.",
   provider: "The provider that serves it, by its id.",
   model: "The provider's name for the model.",
   parameters: "Sent with every request, over what the client sent, such as temperature.",
@@ -124,6 +164,7 @@ describe(Segment, {
   ladder: "The variants it may be served, best first.",
   fallback: "What the flag value 'baseline' serves; the last rung when absent.",
   shadow: "A variant that is called in the shadow: asked what the live one was asked, for comparison alone.",
+  privacy: "What of the segment's answers may leave, over what the policy says.",
   why: "Why the segment exists and is treated as it is, for whoever reads the audit.",
 });
 describe(Shadow, {
@@ -177,7 +218,7 @@ describe(Canary, {
 
 /** The JSON Schema of a policy file, for editors: what may be written, before defaults are filled in. */
 export function policySchemaText(): string {
-  const schema = z.toJSONSchema(Policy, {
+  const schema = z.toJSONSchema(PolicyDocument, {
     io: "input",
     override: ({ zodSchema, jsonSchema }) => {
       for (const [key, description] of Object.entries(described.get(zodSchema) ?? {})) {

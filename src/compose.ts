@@ -4,11 +4,15 @@ import { createApp } from "../routes/app.ts";
 import { metricRoutes } from "../routes/metrics.ts";
 import type { ModelCallVerbs } from "../routes/model-calls.ts";
 import { webhookRoutes } from "../routes/webhooks.ts";
-import { createCases, type Cases } from "./core/cases.ts";
+import { controlVerbs } from "./control-verbs.ts";
+import type { ApiKey } from "./core/api-key.ts";
+import type { Cases } from "./core/cases.ts";
+import type { PromptHubs } from "./core/hub-prompt.ts";
 import { predictionIds, type Sha256 } from "./core/prediction-id.ts";
-import { createScoreboard, type Scoreboard } from "./core/scoreboard.ts";
+import { publishedOf } from "./core/publication.ts";
+import type { Scoreboard } from "./core/scoreboard.ts";
 import type { ConfiguredSource } from "./core/signal-source.ts";
-import { isOpen } from "./core/switchover.ts";
+import type { Exports, KnownPolicies, MakeExports } from "./exports.ts";
 import type { AnswerExposures } from "./gateway/answer-recorder.ts";
 import { authenticator } from "./gateway/authenticate.ts";
 import { createAfterAnswers } from "./gateway/after-answer.ts";
@@ -17,25 +21,30 @@ import { explainDecision } from "./gateway/explain-decision.ts";
 import { listModels, readModel } from "./gateway/list-models.ts";
 import { createRecentExposures, type RecentExposures } from "./gateway/recent-exposures.ts";
 import { createJudging } from "./gateway/judge-answer.ts";
-import { createLimits, type Limits } from "./gateway/limits.ts";
 import { recordFeedback } from "./gateway/record-feedback.ts";
 import { serveModel, type ServeModelDeps } from "./gateway/serve-model.ts";
 import { servingOf } from "./gateway/serving.ts";
 import { createShadowCalls } from "./gateway/shadow-calls.ts";
-import { restoredShadowMemory, type ShadowMemory } from "./gateway/shadow-memory.ts";
+import type { ShadowMemory } from "./gateway/shadow-memory.ts";
 import { targetHealth } from "./gateway/target-health.ts";
 import { createTurnMemory } from "./gateway/turn-memory.ts";
+import { restoreLearnt, type Learnt } from "./learnt.ts";
 import { circuitLog } from "./telemetry/circuit-log.ts";
 import { createControlPlane } from "./loop/control-plane.ts";
-import { approveSwitchover, findSwitchover, rejectSwitchover, rollBackSwitchover } from "./loop/decide-switchover.ts";
-import { freeze, listFreezes, unfreeze } from "./loop/freeze.ts";
 import { pacedTick } from "./loop/paced-tick.ts";
-import { pollSource } from "./loop/poll-source.ts";
-import { publishPolicies } from "./loop/publish-policy.ts";
-import { readStatus } from "./loop/read-status.ts";
-import { receiveWebhook, type KnownSources } from "./loop/receive-webhook.ts";
+import { createSourcePolls, type SourcePolls } from "./loop/poll-source.ts";
+import { checkPromptLabels, type CheckPromptLabelsDeps } from "./loop/propose-prompt.ts";
+import { PROMPT_WEBHOOK, receivePromptWebhook } from "./loop/receive-prompt-webhook.ts";
+import {
+  receiveWebhook,
+  type KnownSources,
+  type ReceiveWebhookDeps,
+  type WebhookCall,
+  type WebhookReceipt,
+} from "./loop/receive-webhook.ts";
 import { recordFlagEffects } from "./loop/record-flag-effects.ts";
-import { recordSignal } from "./loop/record-signal.ts";
+import { exportCounts } from "./reports/export-counts.ts";
+import { gatherReport, type ReportRequest, type ScannedExposures } from "./reports/gather-report.ts";
 import type { LanguageOf } from "./core/checks/checked-answer.ts";
 import type {
   Checkpoints,
@@ -72,10 +81,15 @@ export interface Adapters {
   readonly timeout: (ms: number) => AbortSignal;
   readonly random: Random;
   readonly log: Log;
-  readonly counters: Counters & { readonly print: () => string };
+  readonly counters: Counters & { readonly print: () => string; readonly read: (name: string) => number };
   /** Every source there is, and those whose settings are there. */
   readonly knownSources: KnownSources;
   readonly sources: readonly ConfiguredSource[];
+  readonly promptHubs: PromptHubs;
+  /** Where answers and feedback are sent on to. */
+  readonly exports: MakeExports;
+  /** Absent on a host that keeps no exposures. */
+  readonly scannedExposures?: ScannedExposures;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly sleep: (ms: number) => Promise<void>;
   /** The host's own SHA-256, where it has one that is faster. */
@@ -84,10 +98,6 @@ export interface Adapters {
   readonly secrets: readonly [string, ...string[]];
 }
 
-const CHECKPOINT = "scoreboard";
-/** Of its own, because it is larger and its loss costs less. */
-const CASES_CHECKPOINT = "cases";
-const LIMITS_CHECKPOINT = "limits";
 /** Answers that may wait to be checked. */
 const CHECKS_MAX = 1000;
 
@@ -101,13 +111,12 @@ export async function compose(
     readonly fullSweepMs?: number | undefined;
   },
 ) {
-  const { ledger, lease, checkpoints, exposures, flags, providers, clock, random, log, counters } = adapters;
+  const { ledger, lease, flags, providers, clock, random, log, counters } = adapters;
   const controlPlane = await createControlPlane({ ledger, clock, log, counters });
-  const cases = await restoredCases(adapters);
-  const scoreboard = await restoredScoreboard(adapters, cases);
+  const learnt = await restoreLearnt({ ...adapters, controlPlane });
+  const { scoreboard, shadowMemory } = learnt;
   const recentExposures = createRecentExposures(counters);
-  const limits = await restoredLimits(adapters, controlPlane);
-  const shadowMemory = await restoredShadowMemory(adapters);
+  const exported = adapters.exports(knownPolicies(controlPlane));
   const serving = servingOf({ controlPlane, log, nextTurn: () => new Promise((resolve) => adapters.later(resolve)) });
   const deps = {
     controlPlane,
@@ -120,36 +129,32 @@ export async function compose(
     random,
     log,
     predictionIds: predictionIds(adapters.secrets, adapters.sha256),
-    outcomes: shadowMemory.pairs.listening(scoreboard),
+    outcomes: shadowMemory.pairs.listening(learnt.lossHistory.listening(scoreboard)),
     shadowMemory,
     wantsLabels: scoreboard.wantsLabels,
     recentExposures,
     counters,
-    known: adapters.knownSources,
-    sources: adapters.sources,
-    fetch: adapters.fetch,
-    sleep: adapters.sleep,
-    exposures: countedExposures(adapters, { scoreboard, recentExposures }),
+    ...asked(adapters),
+    exposures: countedExposures(adapters, { scoreboard, recentExposures, exposureLog: exported.exposureLog }),
+    ...(exported.spans === undefined ? {} : { spans: exported.spans }),
+    sending: exported.sending,
   };
-  const model = modelPlane(adapters, { ...deps, limits });
+  const model = modelPlane(adapters, { ...deps, limits: learnt.limits });
+  const sourcePolls = adapters.sources.map((source) => createSourcePolls(deps, source));
+  const reportDeps = { ...deps, ...reported(adapters, learnt) };
   const newRequestId = (): string => bytesToHex(random.bytes(8));
   const app = createApp(
     {
       ...model.calls,
-      explainDecision: (input) => explainDecision(deps, input),
-      wantsLabels: scoreboard.wantsLabels,
-      recordFeedback: (input) => recordFeedback(deps, input),
-      listModels: (key) => listModels(deps, key),
-      readModel: (key, id) => readModel(deps, key, id),
-      readiness: () => readiness(deps),
+      ...smallVerbs(deps),
+      readiness: () => readiness(deps, sourcePolls),
     },
     { clock, log, newRequestId, bodyBytesMax: options.bodyBytesMax },
   );
-  app.route("/api", controlPlaneRoutes(controlVerbs({ ...deps, ledger })));
-  app.route("/metrics", metricRoutes(withDropped(counters, cases)));
-  app.route("/webhooks", webhookRoutes({ receive: receiveWebhook(deps) }));
+  app.route("/api", controlPlaneRoutes(controlVerbs({ ...deps, ledger, reportDeps })));
+  app.route("/metrics", metricRoutes(withDropped(counters, learnt.cases)));
+  app.route("/webhooks", webhookRoutes({ receive: webhooks(deps) }));
   const loop = pacedTick(deps, options);
-  const checkpoint = saving(adapters, { scoreboard, limits, shadowMemory });
   return {
     app,
     /** For a host that listens to questions to models itself. */
@@ -158,18 +163,24 @@ export async function compose(
     controlPlane,
     tick: loop.tick,
     recordFlagEffects: () => recordFlagEffects({ controlPlane, flags, table: serving.table }),
-    pollSources: () => Promise.all(adapters.sources.map((source) => pollSource(deps, source))),
+    sourcePolls,
+    checkPromptLabels: () => checkPromptLabels(deps),
+    /** Sends feedback on. */
+    deliver: exported.deliver,
+    report: (request: Pick<ReportRequest, "period" | "top">) =>
+      gatherReport(reportDeps, { ...request, maySee: () => true, seesAll: true }),
     /** Saves what a restart would otherwise have to learn again. */
-    checkpoint,
-    /** Saves the labelled answers by which an alarm says whom it is about. */
-    checkpointCases: () => checkpoints.save(CASES_CHECKPOINT, cases.save()),
+    checkpoint: learnt.save,
+    /** Saves what is large: labelled answers, and the history of losses. */
+    checkpointCases: learnt.saveCases,
     close: async () => {
       loop.stop();
       model.stop();
-      await checkpoint();
-      await checkpoints.save(CASES_CHECKPOINT, cases.save());
+      await exported.close();
+      await learnt.save();
+      await learnt.saveCases();
       await lease.release(options.instance);
-      await exposures.flush();
+      await adapters.exposures.flush();
       await controlPlane.close();
     },
   };
@@ -203,9 +214,17 @@ function modelPlane(
 /** What was served goes to the store, to those that count, and to where feedback finds whom it was for. */
 const countedExposures = (
   { exposures, counters }: Pick<Adapters, "exposures" | "counters">,
-  { scoreboard, recentExposures }: { readonly scoreboard: Scoreboard; readonly recentExposures: RecentExposures },
+  {
+    scoreboard,
+    recentExposures,
+    exposureLog,
+  }: {
+    readonly scoreboard: Scoreboard;
+    readonly recentExposures: RecentExposures;
+    readonly exposureLog: Exports["exposureLog"];
+  },
 ): AnswerExposures => ({
-  record: (exposure, session) => {
+  record: (exposure, session, user) => {
     const { predictionId, attributes, policy, segment, at, status, answered } = exposure;
     if (answered !== null) {
       const { provider, model } = answered.target;
@@ -213,57 +232,56 @@ const countedExposures = (
       if (answered.attempts > 1) counters.add("segue_further_attempts_total", { policy }, answered.attempts - 1);
     }
     if (exposure.error !== null) counters.add("segue_errors_total", { policy, reason: exposure.error });
-    recentExposures.remember(predictionId, { attributes, session });
+    recentExposures.remember(predictionId, { attributes, session, user });
     scoreboard.expose(policy, segment, at);
     counters.add("segue_answers_total", { policy, status: `${Math.floor(status / 100)}xx` });
     exposures.record(exposure);
+    exposureLog?.record(exposure);
   },
 });
 
-const saving =
-  (
-    { checkpoints }: Pick<Adapters, "checkpoints">,
-    memories: Readonly<Record<"scoreboard" | "limits" | "shadowMemory", { readonly save: () => unknown }>>,
-  ) =>
-  async (): Promise<void> => {
-    await checkpoints.save(CHECKPOINT, memories.scoreboard.save());
-    await checkpoints.save(LIMITS_CHECKPOINT, memories.limits.save());
-    await memories.shadowMemory.save();
-  };
+/** What an application may ask for beside answers. */
+const smallVerbs = (
+  deps: Parameters<typeof explainDecision>[0] &
+    Parameters<typeof recordFeedback>[0] &
+    Parameters<typeof listModels>[0] & { readonly scoreboard: Pick<Scoreboard, "wantsLabels"> },
+) => ({
+  wantsLabels: deps.scoreboard.wantsLabels,
+  explainDecision: (input: Parameters<typeof explainDecision>[1]) => explainDecision(deps, input),
+  recordFeedback: (input: Parameters<typeof recordFeedback>[1]) => recordFeedback(deps, input),
+  listModels: (key: ApiKey) => listModels(deps, key),
+  readModel: (key: ApiKey, id: string) => readModel(deps, key, id),
+});
 
-/** A checkpoint that cannot be read costs what was learnt, never the start. */
-async function restoredScoreboard({ checkpoints, log }: Adapters, cases: Cases): Promise<Scoreboard> {
-  try {
-    return createScoreboard(await checkpoints.load(CHECKPOINT), cases);
-  } catch (error) {
-    log.warn("the detectors' checkpoint could not be read: they start afresh", { error });
-    return createScoreboard(undefined, cases);
-  }
-}
+/** Where signals and prompts come from, and how they are asked. */
+const asked = ({ knownSources: known, sources, fetch, sleep, promptHubs: hubs }: Adapters) => ({
+  known,
+  sources,
+  fetch,
+  sleep,
+  hubs,
+});
 
-async function restoredCases({ checkpoints, log }: Adapters): Promise<Cases> {
-  try {
-    return createCases(await checkpoints.load(CASES_CHECKPOINT));
-  } catch (error) {
-    log.warn("the checkpoint of labelled answers could not be read: alarms cannot yet say whom they are about", {
-      error,
-    });
-    return createCases();
-  }
-}
+const knownPolicies = ({ state }: Pick<OpenControlPlane, "state">): KnownPolicies => ({
+  of: (id) => publishedOf(state(), id)?.policy,
+  all: () => Object.values(state().policies).map(({ policy }) => policy),
+});
 
-/** What keys have used; a checkpoint that cannot be read forgets it. */
-async function restoredLimits(
-  { checkpoints, clock, counters, log }: Adapters,
-  controlPlane: Pick<ControlPlane, "state">,
-): Promise<Limits> {
-  const deps = { clock, counters, hasKey: (id: string) => Object.hasOwn(controlPlane.state().keys, id) };
-  try {
-    return createLimits(deps, await checkpoints.load(LIMITS_CHECKPOINT));
-  } catch (error) {
-    log.warn("the checkpoint of what keys have used could not be read: their budgets start afresh", { error });
-    return createLimits(deps);
-  }
+/** What a report is made of, beside what is served. */
+const reported = ({ ledger, counters, scannedExposures }: Adapters, { cases, lossHistory }: Learnt) => ({
+  ledger,
+  cases,
+  history: lossHistory.history,
+  exposures: scannedExposures,
+  exported: () => exportCounts(counters.read),
+});
+
+/** Those of sources, and those by which Arize tells of prompts. */
+function webhooks(deps: ReceiveWebhookDeps & CheckPromptLabelsDeps): (call: WebhookCall) => WebhookReceipt {
+  const receive = receiveWebhook(deps);
+  const source = deps.sources.find(({ id }) => id === "arize") ?? null;
+  const receivePrompts = receivePromptWebhook({ ...deps, source });
+  return (call) => (call.source === PROMPT_WEBHOOK ? receivePrompts(call) : receive(call));
 }
 
 /** What is printed counts the labelled answers that were forgotten for want of room as well. */
@@ -279,53 +297,19 @@ function withDropped(counters: Adapters["counters"], cases: Cases): { readonly p
   };
 }
 
-type ControlPlane = Awaited<ReturnType<typeof createControlPlane>>;
+type OpenControlPlane = Awaited<ReturnType<typeof createControlPlane>>;
 
-function readiness({ controlPlane, flags }: { readonly controlPlane: ControlPlane; readonly flags: Flags }) {
+function readiness(
+  { controlPlane, flags }: { readonly controlPlane: OpenControlPlane; readonly flags: Flags },
+  polls: readonly SourcePolls[],
+) {
   const state = controlPlane.state();
   return {
     ready: Object.keys(state.policies).length > 0,
     revision: state.revision,
     ledger: { seq: state.head.seq, current: controlPlane.isCurrent() },
     flags: { ready: flags.status().ready },
-  };
-}
-
-function controlVerbs(deps: {
-  readonly controlPlane: ControlPlane;
-  readonly scoreboard: Scoreboard;
-  readonly flags: Flags;
-  readonly clock: Clock;
-  readonly ledger: Ledger;
-  readonly shadowMemory: ShadowMemory;
-}): Parameters<typeof controlPlaneRoutes>[0] {
-  const { controlPlane, ledger } = deps;
-  return {
-    freezes: {
-      list: () => listFreezes(deps),
-      freeze: (input) => freeze(deps, input),
-      unfreeze: (input) => unfreeze(deps, input),
-    },
-    ledger: { head: () => controlPlane.state().head, read: ledger.read },
-    policies: {
-      list: () => {
-        const { revision, policies } = controlPlane.state();
-        return { revision, policies: Object.values(policies) };
-      },
-      publish: (input) => publishPolicies(deps, input),
-    },
-    signals: {
-      state: controlPlane.state,
-      now: deps.clock.now,
-      record: (input) => recordSignal(deps, input),
-    },
-    switchovers: {
-      list: ({ all }) => Object.values(controlPlane.state().switchovers).filter((one) => all || isOpen(one)),
-      read: (id) => findSwitchover(controlPlane.state(), id),
-      approve: (input) => approveSwitchover(deps, input),
-      reject: (input) => rejectSwitchover(deps, input),
-      rollBack: (input) => rollBackSwitchover(deps, input),
-    },
-    table: { status: () => readStatus(deps) },
+    // What is wrong with one is in the log: it may name hosts and projects.
+    sources: polls.map((poll) => ({ id: poll.id, ready: poll.status().ready })),
   };
 }

@@ -60,6 +60,31 @@ export const Secrets = z
   .transform((text) => text.split(",").filter((secret) => secret !== ""))
   .pipe(z.tuple([Secret], Secret));
 
+const OtlpHeaders = z.string().transform((text, context): Readonly<Record<string, string>> => {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  const headers: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, at).trim().toLowerCase();
+    if (at < 1 || !/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
+      // What stands there may be a secret.
+      context.addIssue({ code: "custom", message: "must be name=value pairs, separated by commas" });
+      return z.NEVER;
+    }
+    headers[name] = decodedValue(pair.slice(at + 1).trim());
+  }
+  return headers;
+});
+
+function decodedValue(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A value that was not encoded and has a percent sign is meant as it stands.
+    return text;
+  }
+}
+
 /** The environment, read in this one place. What may change while running lives in `policies/` and in flags. */
 const Config = z.object({
   /** Where the embedded ledger, the signing secret and the operator's key live. */
@@ -93,6 +118,36 @@ const Config = z.object({
   /** Whether the `whsec_` of the secret is part of the HMAC's key, which Arize does not document. */
   SEGUE_ARIZE_WEBHOOK_KEY: z.enum(["whole", "without-prefix"]).default("whole"),
   SEGUE_ARIZE_POLL_MS: Milliseconds.default(60_000),
+  /** By name, as spans are filed under it. */
+  SEGUE_ARIZE_PROJECT: z.string().min(1).default("segue"),
+  /** Where spans are sent, without `/traces`. */
+  SEGUE_ARIZE_OTLP_URL: z.url().default("https://otlp.arize.com/v1"),
+  SEGUE_ARIZE_GRAPHQL_URL: z.url().default("https://app.arize.com/graphql"),
+  /** For GraphQL, which takes no other key. */
+  SEGUE_ARIZE_DEVELOPER_KEY: z.string().min(1).optional(),
+  /** The whole address of the log for tabular models. */
+  SEGUE_ARIZE_LOG_URL: z.url().default("https://api.arize.com/v1/log"),
+  /** The feedback metric whose labels are sent there as actuals; nothing is sent there without one. */
+  SEGUE_ARIZE_LOG_METRIC: z.string().min(1).optional(),
+  /** Such as `http://phoenix:6006`. */
+  SEGUE_PHOENIX_URL: z.url().optional(),
+  SEGUE_PHOENIX_API_KEY: z.string().min(1).optional(),
+  SEGUE_PHOENIX_PROJECT: z.string().min(1).default("segue"),
+  SEGUE_PHOENIX_POLL_MS: Milliseconds.default(60_000),
+  /** Any other collector of OTLP over HTTP, with `/v1/traces`. */
+  SEGUE_OTLP_URL: z.url().optional(),
+  /** `name=value` pairs, comma-separated, as OpenTelemetry writes them. */
+  SEGUE_OTLP_HEADERS: OtlpHeaders.optional(),
+  /** Whether spans are kept on the disk until they are sent, so that a crash loses none. */
+  SEGUE_SPOOL: z.enum(["off", "on"]).default("off"),
+  /** How long feedback waits for its span before it is sent the first time. */
+  SEGUE_FEEDBACK_LAG_MS: Milliseconds.default(30_000),
+  /** How often the labels of prompts are looked at in their hubs. */
+  SEGUE_PROMPTS_POLL_MS: Milliseconds.default(300_000),
+  /** Where reports of the segments are written; none are without it. */
+  SEGUE_REPORT_DIR: z.string().min(1).optional(),
+  SEGUE_REPORT_EVERY_HOURS: z.coerce.number().positive().default(24),
+  SEGUE_REPORT_KEEP: z.coerce.number().int().positive().default(30),
   /** Where the CLI finds a running server, and the key it uses there. */
   SEGUE_URL: z.url().optional(),
   SEGUE_KEY: z.string().min(1).optional(),
@@ -132,5 +187,20 @@ export function arizeSettingsOf(config: Config): unknown {
         : auth === "hmac"
           ? { auth, secret, key: config.SEGUE_ARIZE_WEBHOOK_KEY }
           : { auth, secret },
+    graphql:
+      config.SEGUE_ARIZE_DEVELOPER_KEY === undefined
+        ? undefined
+        : { url: config.SEGUE_ARIZE_GRAPHQL_URL, developerKey: config.SEGUE_ARIZE_DEVELOPER_KEY },
   };
 }
+
+/** Phoenix's settings as a source, or null without an address. */
+export const phoenixSettingsOf = (config: Config): unknown =>
+  config.SEGUE_PHOENIX_URL === undefined
+    ? null
+    : {
+        baseUrl: config.SEGUE_PHOENIX_URL,
+        apiKey: config.SEGUE_PHOENIX_API_KEY,
+        project: config.SEGUE_PHOENIX_PROJECT,
+        pollSeconds: Math.max(1, Math.round(config.SEGUE_PHOENIX_POLL_MS / 1000)),
+      };

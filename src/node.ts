@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { createServer, type RequestListener, type Server } from "node:http";
+import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { hash, randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import { compose, type Adapters } from "./compose.ts";
-import { arizeSettingsOf, type Config } from "./config.ts";
+import { arizeSettingsOf, phoenixSettingsOf, type Config } from "./config.ts";
 import { RouterError } from "./core/errors.ts";
 import { langchainJudges } from "./judges/langchain.ts";
 import { eldLanguages } from "./languages/eld.ts";
@@ -17,27 +17,34 @@ import { launchdarklyFlags } from "./flags/launchdarkly.ts";
 import { nodeRandom } from "./node-random.ts";
 import type { Clock, Log } from "./ports.ts";
 import { configureSource, type ConfiguredSource } from "./core/signal-source.ts";
-import { HEADER_BYTES_MAX, judgeProviders, nodeProviders } from "./node-providers.ts";
+import { nodeExports } from "./node-exports.ts";
+import { judgeProviders, nodeProviders } from "./node-providers.ts";
+import { drain, listen } from "./node-server.ts";
+import { every, everyFlagChange } from "./node-timers.ts";
+import { promptHubs } from "./prompt-hubs/index.ts";
+import { reportFiles } from "./reports/report-files.ts";
+import { scheduledReports } from "./reports/write-scheduled-report.ts";
 import { arize } from "./sources/arize.ts";
 import { sources } from "./sources/index.ts";
+import { phoenix } from "./sources/phoenix.ts";
 import { ensureSecretFile } from "./stores/secret-file.ts";
 import { createSqliteCheckpoints } from "./stores/sqlite-checkpoints.ts";
 import { createSqliteExposures } from "./stores/sqlite-exposures.ts";
 import { createSqliteLease } from "./stores/sqlite-lease.ts";
+import { createSqliteOutbox } from "./stores/sqlite-outbox.ts";
 import { openSqliteLedger } from "./stores/sqlite-ledger.ts";
 import { openDatabase, SERVING } from "./stores/sqlite.ts";
 import { announce } from "./telemetry/announce.ts";
 import { memoryCounters } from "./telemetry/counters.ts";
 import { timerDeadlines } from "./timer-deadlines.ts";
 
-/** Longer than the minute for which load balancers keep idle connections, so that none is closed as it is used. */
-const KEEP_ALIVE_MS = 65_000;
-
 /** The loop looks at every segment this often, and in between where something happened. */
 const TICKS_A_FULL_SWEEP = 10;
 
 /** Labelled answers are many and change little, so they are saved more rarely than what the detectors know. */
 const CASES_CHECKPOINT_MS = 60_000;
+const DELIVER_MS = 1000;
+const REPORT_CHECK_MS = 60_000;
 
 /** A running server. */
 export interface NodeServer {
@@ -84,17 +91,26 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
   );
   opened.defer(flags.close);
   const lease = createSqliteLease(database);
+  const checkpoints = createSqliteCheckpoints(database);
   // A process may get the id of one before it, and in containers most have the same.
   const instance = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const stopping = new AbortController();
+  const shared = { clock, random: nodeRandom, log, counters };
+  const models = await modelAdapters(config, { clock, log });
+  const openOutbox = () => {
+    const outboxDatabase = openDatabase(join(config.SEGUE_DATA, "outbox.db"), { ...SERVING, kind: "outbox" });
+    opened.defer(outboxDatabase.close);
+    return createSqliteOutbox(outboxDatabase, { counters });
+  };
   const segue = await compose(
     {
       ledger,
       lease,
-      checkpoints: createSqliteCheckpoints(database),
+      checkpoints,
       exposures,
+      scannedExposures: exposures,
       flags,
-      ...(await modelAdapters(config, { clock, log })),
+      ...models,
       clock,
       random: nodeRandom,
       log,
@@ -103,6 +119,15 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       sha256: (bytes) => hash("sha256", bytes, "buffer"),
       knownSources: sources,
       sources: configuredSources(config),
+      promptHubs: promptHubs(config, fetch),
+      exports: nodeExports(config, {
+        ...shared,
+        deadlines: models.deadlines,
+        flags,
+        openOutbox,
+        instance,
+        secret: secrets[0],
+      }),
       ...patience(stopping.signal),
     },
     {
@@ -117,7 +142,38 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
   if (Object.keys(segue.controlPlane.state().keys).length === 0) throw noKeys();
   await warnOfOther(lease, { instance, now: clock.now(), data: config.SEGUE_DATA }, log);
 
-  const stops = [
+  const stops = startTimers(segue, config, { ...shared, flags, checkpoints, lease, instance });
+  for (const stop of stops) opened.defer(stop);
+  // A source that is being waited for would otherwise hold up the end, for minutes.
+  opened.defer(() => stopping.abort());
+  const { SEGUE_DRAIN_MS: drainMs } = config;
+  const server = await listen(listenerOf(segue, config, { clock, log }), config);
+  opened.defer(() => drain(server, drainMs, log));
+  isServing = true;
+  const { address, port, family } = server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+type Segue = Awaited<ReturnType<typeof compose>>;
+
+/** @returns the ways to stop */
+function startTimers(
+  segue: Segue,
+  config: Config,
+  deps: Omit<Parameters<typeof scheduledReports>[0], "report" | "files"> &
+    Pick<Adapters, "flags"> & { instance: string },
+): readonly (() => Promise<void>)[] {
+  const { log, flags, instance } = deps;
+  const pollMs = (source: string) => (source === "phoenix" ? config.SEGUE_PHOENIX_POLL_MS : config.SEGUE_ARIZE_POLL_MS);
+  const { SEGUE_REPORT_DIR: directory, SEGUE_REPORT_EVERY_HOURS: everyHours, SEGUE_REPORT_KEEP: keep } = config;
+  const reports =
+    directory === undefined
+      ? null
+      : scheduledReports(
+          { ...deps, report: segue.report, files: reportFiles(directory) },
+          { instance, everyHours, keep },
+        );
+  return [
     every(
       config.SEGUE_TICK_MS,
       async () => {
@@ -129,22 +185,26 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
     every(CASES_CHECKPOINT_MS, segue.checkpointCases, (error) =>
       log.warn("the labelled answers were not saved", { error }),
     ),
-    every(config.SEGUE_ARIZE_POLL_MS, segue.pollSources, (error) => log.warn("the sources were not polled", { error })),
+    ...segue.sourcePolls.map(({ id, poll }) =>
+      every(pollMs(id), poll, (error) => log.warn("a source was not polled", { source: id, error })),
+    ),
+    every(config.SEGUE_PROMPTS_POLL_MS, segue.checkPromptLabels, (error) =>
+      log.warn("the labels of prompts were not checked", { error }),
+    ),
+    every(DELIVER_MS, segue.deliver, (error) => log.error("feedback was not sent on", { error })),
+    ...(reports === null
+      ? []
+      : [
+          every(REPORT_CHECK_MS, reports.writeScheduledReport, (error) =>
+            log.error("the segment report was not written; it is tried again", { error }),
+          ),
+        ]),
     everyFlagChange(flags.onChange, segue.recordFlagEffects, log),
     // A new policy can put a flag into effect as well.
     every(config.SEGUE_CHECKPOINT_MS, segue.recordFlagEffects, (error) =>
       log.error("the flags' effects were not recorded", { error }),
     ),
   ];
-  for (const stop of stops) opened.defer(stop);
-  // A source that is being waited for would otherwise hold up the end, for minutes.
-  opened.defer(() => stopping.abort());
-  const { SEGUE_DRAIN_MS: drainMs } = config;
-  const server = await listen(listenerOf(segue, config, { clock, log }), config);
-  opened.defer(() => drain(server, drainMs, log));
-  isServing = true;
-  const { address, port, family } = server.address() as AddressInfo;
-  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }
 
 /** Models, what they cost, and what looks at their answers. */
@@ -171,7 +231,7 @@ const noKeys = (): RouterError =>
 
 /** Questions to models by the short way, everything else by Hono's. */
 function listenerOf(
-  segue: Awaited<ReturnType<typeof compose>>,
+  segue: Segue,
   { SEGUE_BODY_BYTES_MAX: bodyBytesMax }: Config,
   shared: { readonly clock: Clock; readonly log: Log },
 ): RequestListener {
@@ -184,54 +244,12 @@ function listenerOf(
   });
 }
 
-async function listen(listener: RequestListener, config: Config): Promise<Server> {
-  const { SEGUE_HOST: hostname, SEGUE_PORT: port } = config;
-  const server = createServer(
-    {
-      headersTimeout: config.SEGUE_HEADERS_TIMEOUT_MS,
-      requestTimeout: config.SEGUE_REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: Math.min(5000, config.SEGUE_HEADERS_TIMEOUT_MS),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: HEADER_BYTES_MAX,
-    },
-    listener,
-  );
-  server.listen(port, hostname);
-  return new Promise((resolve, reject) => {
-    server.once("listening", () => resolve(server));
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const isTaken = error.code === "EADDRINUSE";
-      const problem = isTaken
-        ? "something listens there already. Stop it, or choose another port with --port or SEGUE_PORT."
-        : error.message;
-      const reason = isTaken ? "port_in_use" : "cannot_listen";
-      reject(
-        new RouterError("unavailable", `Cannot listen on ${hostname}:${port}: ${problem}`, { reason, cause: error }),
-      );
-    });
-  });
-}
-
-/** Lets running requests end, and cuts off those that have not after `drainMs`. */
-async function drain(server: Server, drainMs: number, log: Log): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const deadline = setTimeout(() => {
-      log.warn("running requests are cut off", { drainMs });
-      server.closeAllConnections();
-    }, drainMs);
-    // A connection whose request ends from now on would otherwise be kept alive for seconds.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50);
-    server.close(() => {
-      clearTimeout(deadline);
-      clearInterval(sweep);
-      resolve();
-    });
-  });
-}
-
 function configuredSources(config: Config): ConfiguredSource[] {
-  const settings = arizeSettingsOf(config);
-  return settings === null ? [] : [configureSource(arize, settings)];
+  const [arizeSettings, phoenixSettings] = [arizeSettingsOf(config), phoenixSettingsOf(config)];
+  return [
+    ...(arizeSettings === null ? [] : [configureSource(arize, arizeSettings)]),
+    ...(phoenixSettings === null ? [] : [configureSource(phoenix, phoenixSettings)]),
+  ];
 }
 
 /** The secrets of the environment, else the data directory's own, made on first use. */
@@ -260,45 +278,4 @@ async function warnOfOther(
       "not see the feedback that is sent here. Send all feedback to one server, or end the other.",
     { other, instance },
   );
-}
-
-/** Runs work again and again, each time after the last has ended. @returns the way to stop, which waits for a run under way */
-function every(
-  milliseconds: number,
-  work: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let isStopped = false;
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      running = work()
-        .then(() => undefined, onError)
-        .then(() => (isStopped ? undefined : schedule()));
-    }, milliseconds);
-  };
-  schedule();
-  return async () => {
-    isStopped = true;
-    clearTimeout(timer);
-    await running;
-  };
-}
-
-function everyFlagChange(
-  onChange: (listener: () => void) => () => void,
-  record: () => Promise<unknown>,
-  log: Log,
-): () => Promise<void> {
-  let last: Promise<unknown> = Promise.resolve();
-  const run = (): void => {
-    last = last.then(record).catch((error: unknown) => log.error("a flag's effect was not recorded", { error }));
-  };
-  run();
-  const unfollow = onChange(run);
-  return async () => {
-    unfollow();
-    await last;
-  };
 }

@@ -90,7 +90,7 @@ async function start(environment: unknown) {
       },
       listModels: (key) => listModels(deps, key),
       readModel: (key, id) => readModel(deps, key, id),
-      readiness: () => ({ ready: true, revision: controlPlane.state().revision }),
+      readiness: () => ({ ready: true, revision: controlPlane.state().revision, sources: [] }),
     },
     { clock, log, newRequestId: () => bytesToHex(random.bytes(8)) },
   );

@@ -15,6 +15,8 @@ export interface MicroResult {
   readonly decisions: readonly DecisionCost[];
   /** Microseconds of recording one exposure, its share of the write to disk included. */
   readonly exposureUs: number;
+  /** CPU microseconds of a span without content, sent. */
+  readonly spanUs: number;
 }
 
 export interface MicroOptions {

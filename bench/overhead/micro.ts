@@ -1,5 +1,6 @@
 /**
- * What is measured within a process, a process of its own: the decision, the compilation of a table, and an exposure.
+ * What is measured within a process, a process of its own: the decision, the compilation of a table, an exposure and a span
+ * (that of this checkout, whichever is measured).
  * Takes the folder of the Segue that is measured, and for how long each part runs, in milliseconds.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,6 +9,7 @@ import { join, resolve } from "node:path";
 import { measureDecision } from "./decision-cost.ts";
 import { measureExposure } from "./exposure-cost.ts";
 import type { MicroResult } from "./micro-result.ts";
+import { measureSpan } from "./span-cost.ts";
 
 const [checkout = ".", budget = "1000"] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "segue-bench-micro-"));
@@ -21,6 +23,7 @@ const measure = async (): Promise<MicroResult> => {
         await measureDecision(10_000, given),
       ],
       exposureUs: await measureExposure(given),
+      spanUs: (await measureSpan()).sendUs,
     };
   } finally {
     rmSync(folder, { recursive: true });

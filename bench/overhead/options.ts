@@ -13,6 +13,8 @@ export interface Options {
   readonly soakMinutes: number | null;
   /** The folder of the Segue that is measured. */
   readonly checkout: string;
+  /** Whether Segue's spans have what was asked and answered. */
+  readonly content: boolean;
 }
 
 export const HELP = `npm run -s bench -- [options]
@@ -27,6 +29,7 @@ Node and Portkey's gateway. docs/benchmarks.md says how. Progress is on stderr.
   --gate N          exit with 1 when Segue takes more than N times the raw proxy's CPU, for JSON or streams
   --soak MINUTES    128 connections with JSON and streams against Segue only: its memory over time, and whether it is flat
   --checkout DIR    measure the Segue of another folder (its node_modules must be there)
+  --content         Segue's spans have what was asked and answered, redacted
   --help            this text
 
 Exits with 1 when a ratio is refused because requests failed, above --gate, or when the memory of --soak is not flat.`;
@@ -43,6 +46,7 @@ export function parseOptions(args: readonly string[], here: string): Options | n
       gate: { type: "string" },
       soak: { type: "string" },
       checkout: { type: "string", default: here },
+      content: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -55,6 +59,7 @@ export function parseOptions(args: readonly string[], here: string): Options | n
     gate: positive("--gate", values.gate),
     soakMinutes: positive("--soak", values.soak),
     checkout: resolve(values.checkout),
+    content: values.content,
   };
 }
 

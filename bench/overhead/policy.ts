@@ -40,8 +40,12 @@ export function placesOf(count: SegmentCount): readonly Place[] {
 /**
  * A policy with every feature of the hot path: an attribute of the key and two of the request, a segment for each
  * combination, a prompt that names the attributes, and objectives on metrics that each answer counts towards.
+ * @param content whether spans have what was asked and answered
  */
-export function benchPolicy(count: SegmentCount): z.input<typeof Policy> {
+export function benchPolicy(
+  count: SegmentCount,
+  { content = false }: { readonly content?: boolean } = {},
+): z.input<typeof Policy> {
   const places = placesOf(count);
   const valuesOf = (name: "region" | "user_tier" | "query_intent"): string[] => [
     ...new Set(places.map((place) => place[name])),
@@ -53,6 +57,7 @@ export function benchPolicy(count: SegmentCount): z.input<typeof Policy> {
       user_tier: { type: "string", values: valuesOf("user_tier") },
       query_intent: { type: "string", values: valuesOf("query_intent") },
     },
+    privacy: { content: { low: content ? "redacted" : "off" } },
     metrics: { failure: { from: "error" }, slow: { from: "latency", slowerThanMs: 8000 } },
     variants: {
       large: { prompt: PROMPT, provider: "openai", model: "gpt-4o-2024-08-06", parameters: { temperature: 0.2 } },

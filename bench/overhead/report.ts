@@ -52,7 +52,7 @@ export function reportOf(
     rows,
     ratios,
     decisionUs: Object.fromEntries((micro?.decisions ?? []).map(({ segments, us }) => [String(segments), rounded(us)])),
-    telemetryShare: micro === null || cpu === null ? null : rounded(micro.exposureUs / cpu),
+    telemetryShare: micro === null || cpu === null ? null : rounded((micro.exposureUs + micro.spanUs) / cpu),
   };
   return { report, refused };
 }

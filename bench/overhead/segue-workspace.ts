@@ -32,7 +32,14 @@ export async function createSegueWorkspace(
     folder,
     upstreamPort,
     core,
-  }: { readonly folder: string; readonly upstreamPort: number; readonly core: number | null },
+    content = false,
+  }: {
+    readonly folder: string;
+    readonly upstreamPort: number;
+    readonly core: number | null;
+    /** Whether spans have what was asked and answered. */
+    readonly content?: boolean;
+  },
 ): Promise<SegueWorkspace> {
   const original = join(folder, "workspace");
   const environment = {
@@ -42,10 +49,11 @@ export async function createSegueWorkspace(
       openai: { baseUrl: `http://127.0.0.1:${upstreamPort}/v1`, apiKeyEnv: "BENCH_UPSTREAM_KEY" },
     }),
     BENCH_UPSTREAM_KEY: "upstream",
+    SEGUE_OTLP_URL: `http://127.0.0.1:${upstreamPort}`,
     // No command may reach a server that runs on this machine by chance.
     SEGUE_URL: "http://127.0.0.1:1",
   };
-  await write(join(original, "policies", `${POLICY}.yaml`), JSON.stringify(benchPolicy(1000)));
+  await write(join(original, "policies", `${POLICY}.yaml`), JSON.stringify(benchPolicy(1000, { content })));
   await write(join(original, "policies/prompts", `${PROMPT.replace("@", "/")}.md`), PROMPT_TEXT);
   const segue = async (...args: readonly string[]): Promise<unknown> => {
     const [command = "", ...rest] = nodeCommand([cliOf(checkout), ...args, "--json"], core);

@@ -44,7 +44,11 @@ export function reportText({ rows, ratios, decisionUs, telemetryShare }: Report)
         number(ratio, 2),
       ]),
       ...Object.entries(decisionUs).map(([count, us]) => ["a decision, µs", `${count} segments`, number(us, 2)]),
-      ["exposures' share of CPU", "json", telemetryShare === null ? NOTHING : `${number(telemetryShare * 100, 1)} %`],
+      [
+        "exposures' and spans' share of CPU",
+        "json",
+        telemetryShare === null ? NOTHING : `${number(telemetryShare * 100, 1)} %`,
+      ],
     ],
   );
   return `${measured}\n\n${compared}`;

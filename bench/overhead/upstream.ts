@@ -1,6 +1,6 @@
 /**
- * The model server of the benchmark, a process of its own: as cheap as a server in Node can be, so that the gateway stays
- * the slowest part. Answers every POST from prepared bytes; sends its port to the parent.
+ * The model server of the benchmark, and its collector of spans, a process of its own: as cheap as a server in Node can be,
+ * so that the gateway stays the slowest part. Answers every POST from prepared bytes; sends its port to the parent.
  */
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { jsonAnswer, PACE_MS, PACED_MARK, STREAM_MARK, streamEvents } from "./wire.ts";
@@ -12,6 +12,10 @@ const httpChunk = (text: string): string => `${Buffer.byteLength(text).toString(
 const json = jsonAnswer();
 const JSON_ANSWER = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`,
+);
+const SPANS_PATH = "POST /v1/traces ";
+const SPANS_ANSWER = Buffer.from(
+  "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n",
 );
 const STREAM_HEAD =
   "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -54,7 +58,8 @@ const server = createServer({ noDelay: true }, (socket) => {
     if (end < 0) return;
     // Gateways of this benchmark do not pipeline.
     if (end !== all.length) return void socket.destroy();
-    if (!all.includes(STREAM_MARK)) socket.write(JSON_ANSWER);
+    if (all.toString("latin1", 0, SPANS_PATH.length) === SPANS_PATH) socket.write(SPANS_ANSWER);
+    else if (!all.includes(STREAM_MARK)) socket.write(JSON_ANSWER);
     else if (all.includes(PACED_MARK)) answerPaced(socket);
     else socket.write(STREAM_ANSWER);
   });

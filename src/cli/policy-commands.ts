@@ -1,14 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { z } from "zod";
+import type { Config } from "../config.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Fault } from "../core/fault.ts";
 import { planText } from "../core/plan-text.ts";
 import { hasChanges, planPolicies, type Plan } from "../core/plan.ts";
 import { promptsOf } from "../core/policy-source.ts";
+import type { PromptedPolicies } from "../loop/pin-prompts.ts";
 import type { Publication } from "../core/publication.ts";
 import type { ControlState } from "../core/state.ts";
-import { readPolicyFiles, type PolicyFiles } from "../stores/policy-files.ts";
+import { readPolicyFiles } from "../stores/policy-files.ts";
 import type { CommandContext } from "./context.ts";
 import type { Output } from "./output.ts";
 import { operator, publishedState, withLedger } from "./local.ts";
@@ -28,17 +30,37 @@ export const lintCommand = ({ config, output }: CommandContext): Command =>
   new Command("lint")
     .description("check the policies; exit 1 when there is an error")
     .option("--policies <dir>", "the directory of the policies", config().SEGUE_POLICIES)
-    .option("--offline", "do not compare with what is published")
-    .action(async (options: { policies: string; offline?: boolean }) => {
-      const files = await readPolicyFiles(options.policies);
+    .option("--offline", "do not compare with what is published, and ask no prompt hub")
+    .action(async (options: PolicyOptions) => {
       const state = options.offline === true ? null : await publishedState(config());
+      const files = await readPolicies(options, config(), state);
       const faults = await lint(files, state);
       output().result({ faults }, () => lintText(faults));
       if (hasErrors(faults)) process.exitCode = 1;
     });
 
-interface PlanOptions {
+interface PolicyOptions {
   policies: string;
+  offline?: boolean;
+}
+
+const OFFLINE = "ask no prompt hub: what is published of its prompts is kept";
+
+/** The policies' files, with the prompts that they name in hubs pinned. */
+async function readPolicies(
+  { policies, offline }: PolicyOptions,
+  config: Config,
+  state: ControlState | null,
+): Promise<PromptedPolicies> {
+  const files = await readPolicyFiles(policies);
+  const { hasHubPrompts, pinPrompts } = await import("../loop/pin-prompts.ts");
+  if (!hasHubPrompts(files)) return files;
+  const { promptHubs } = await import("../prompt-hubs/index.ts");
+  const hubs = offline === true ? null : promptHubs(config, fetch);
+  return pinPrompts({ hubs, state }, files);
+}
+
+interface PlanOptions extends PolicyOptions {
   out?: string;
   replay?: readonly string[];
   attribute?: readonly string[];
@@ -53,14 +75,15 @@ export const planCommand = ({ config, output }: CommandContext): Command =>
   new Command("plan")
     .description("show what 'apply' would change; exit 0 no change, 1 error, 2 changes")
     .option("--policies <dir>", "the directory of the policies", config().SEGUE_POLICIES)
+    .option("--offline", OFFLINE)
     .option("--out <file>", "save the plan, for 'segue apply FILE'")
     .option("--replay <file>", "measured outcomes (CSV): what the change lets expect; may be repeated", collect)
     .option("--attribute <name>", "the attribute that --replay's segments are values of, or COLUMN=NAME", collect)
     .option("--ignore-column <name>", "a column of --replay's tables to skip; may be repeated", collect)
     .action(async (options: PlanOptions) => {
       refuseWithoutReplay(options);
-      const files = await readPolicyFiles(options.policies);
       const state = await publishedState(config());
+      const files = await readPolicies(options, config(), state);
       const { plan, faults } = await makePlan(files, state);
       if (plan === null) {
         refuseFaults(output(), faults);
@@ -83,7 +106,7 @@ function refuseWithoutReplay({ replay, attribute, ignoreColumn }: PlanOptions): 
 /** Loaded when it is wanted: a plan without outcomes needs no CSV parser. */
 async function replayed(
   { replay = [], attribute = [], ignoreColumn = [] }: PlanOptions,
-  files: PolicyFiles,
+  files: PromptedPolicies,
   state: ControlState,
 ): Promise<{ readonly forecast: unknown; readonly text: () => string }> {
   const [{ readOutcomeTables }, { columnAttributes }, { whatIf }, { whatIfText }] = await Promise.all([
@@ -98,7 +121,7 @@ async function replayed(
   return { forecast, text: () => whatIfText(forecast) };
 }
 
-const publicationsOf = ({ sources, prompts }: PolicyFiles): Publication[] =>
+const publicationsOf = ({ sources, prompts }: PromptedPolicies): Publication[] =>
   sources.flatMap(({ document }) =>
     document === null ? [] : [{ policy: document, prompts: promptsOf(document, prompts) }],
   );
@@ -119,11 +142,12 @@ export const applyCommand = ({ config, output }: CommandContext): Command =>
     .description("publish the policies; a plan made on an older revision is refused")
     .argument("[plan]", "a plan saved by 'segue plan --out'")
     .option("--policies <dir>", "the directory of the policies", config().SEGUE_POLICIES)
-    .action(async (file: string | undefined, options: { policies: string }) => {
-      const files = await readPolicyFiles(options.policies);
+    .option("--offline", OFFLINE)
+    .action(async (file: string | undefined, options: PolicyOptions) => {
       const saved = file === undefined ? null : await readPlan(file);
       await withLedger(config(), async ({ controlPlane }) => {
         const state = controlPlane.state();
+        const files = await readPolicies(options, config(), state);
         const { plan, faults } = await makePlan(files, state);
         if (plan === null) {
           refuseFaults(output(), faults);
@@ -131,7 +155,7 @@ export const applyCommand = ({ config, output }: CommandContext): Command =>
         }
         if (saved !== null) refuseOther(saved, plan);
         const policies = publicationsOf(files);
-        output().progress(planText(plan));
+        output().progress([...faults.map(faultText), planText(plan)].join("\n"));
         const { publishPolicies } = await import("../loop/publish-policy.ts");
         const result = await publishPolicies(
           { controlPlane },
@@ -164,19 +188,23 @@ function refuseOther(saved: z.infer<typeof SavedPlan>, plan: Plan): void {
       { reason: "stale_plan" },
     );
   if (saved.digest !== plan.digest)
-    throw new RouterError("conflict", "The policy files changed since the plan was made. Run 'segue plan' again.", {
-      reason: "other_plan",
-    });
+    throw new RouterError(
+      "conflict",
+      "The policy files, or a label that they name, changed since the plan was made. Run 'segue plan' again.",
+      {
+        reason: "other_plan",
+      },
+    );
 }
 
 /** Loaded when it is wanted, so that the other commands start without the prompt templates' package. */
-async function lint({ sources, prompts }: PolicyFiles, state: ControlState | null): Promise<readonly Fault[]> {
+async function lint({ sources, prompts }: PromptedPolicies, state: ControlState | null): Promise<readonly Fault[]> {
   const { lint: lintSources } = await import("../core/lint.ts");
   return lintSources(sources, prompts, state);
 }
 
 async function makePlan(
-  files: PolicyFiles,
+  files: PromptedPolicies,
   state: ControlState,
 ): Promise<{ readonly plan: Plan | null; readonly faults: readonly Fault[] }> {
   const faults = await lint(files, state);

@@ -4,8 +4,10 @@ import { RouterError } from "../core/errors.ts";
 import { auditCommand } from "./audit-commands.ts";
 import type { CommandContext } from "./context.ts";
 import { demoCommand } from "./demo-command.ts";
+import { doctorCommand } from "./doctor-command.ts";
 import { initCommand } from "./init-command.ts";
 import { keysCommand } from "./key-commands.ts";
+import { monitorsCommand } from "./monitor-commands.ts";
 import {
   approveCommand,
   freezeCommand,
@@ -17,6 +19,7 @@ import {
 import { applyCommand, lintCommand, planCommand } from "./policy-commands.ts";
 import { explainCommand, statusCommand } from "./read-commands.ts";
 import { replayCommand } from "./replay-command.ts";
+import { reportCommand } from "./report-command.ts";
 import { serveCommand } from "./serve-command.ts";
 
 const commands = [
@@ -27,6 +30,7 @@ const commands = [
   lintCommand,
   planCommand,
   applyCommand,
+  monitorsCommand,
   statusCommand,
   explainCommand,
   switchoversCommand,
@@ -37,6 +41,8 @@ const commands = [
   unfreezeCommand,
   auditCommand,
   keysCommand,
+  reportCommand,
+  doctorCommand,
 ];
 
 /** The command line. Its parser throws, and neither ends the process nor, with `json`, prints a usage error. */

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { z } from "zod";
+import { HubPrompt, hubPromptName } from "../core/hub-prompt.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Signal } from "../core/signal.ts";
 import { blamedOf, latestSignals } from "./alarms.ts";
@@ -37,6 +38,10 @@ const Status = z.looseObject({
       shadow: Shadow.nullish(),
     }),
   ),
+  // Nor do they of these.
+  promptProposals: z
+    .array(z.looseObject({ policy: z.string(), variant: z.string(), ...HubPrompt.shape, version: z.string() }))
+    .default([]),
 });
 type Status = z.infer<typeof Status>;
 
@@ -48,7 +53,7 @@ export const statusCommand = ({ client, output }: CommandContext): Command =>
     output().result(status, () => statusText(status, signals));
   });
 
-function statusText({ revision, isCurrent, segments }: Status, signals: readonly Signal[]): string {
+function statusText({ revision, isCurrent, segments, promptProposals }: Status, signals: readonly Signal[]): string {
   const rows = segments.map((row) => [
     `${row.policy}/${row.segment}`,
     row.health,
@@ -73,7 +78,11 @@ function statusText({ revision, isCurrent, segments }: Status, signals: readonly
   const shadows = segments.flatMap(({ policy, segment, shadow }) =>
     shadow === null || shadow === undefined ? [] : [shadowText(`${policy}/${segment}`, shadow)],
   );
-  return [`revision ${revision}${stale}`, table, ...shadows].join("\n");
+  const proposed = promptProposals.map(
+    ({ policy, variant, version, ...place }) =>
+      `${policy}: ${hubPromptName(place)} moved to version '${version}', which is not published; variant '${variant}' serves what it did`,
+  );
+  return [`revision ${revision}${stale}`, table, ...shadows, ...proposed].join("\n");
 }
 
 function notes(row: Status["segments"][number], signals: readonly Signal[]): string {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiKey } from "./api-key.ts";
+import { HubId } from "./hub-prompt.ts";
 import { IncidentEvidence, IncidentScope } from "./incident.ts";
 import { Policy, Prompt } from "./policy.ts";
 import { Signal } from "./signal.ts";
@@ -62,6 +63,20 @@ export const Event = z.discriminatedUnion("type", [
     reason: z.string(),
   }),
   z.strictObject({ type: z.literal("flag.effect-ended"), ...SegmentRef, flag: z.string() }),
+  /** A label that a variant's prompt was pinned by is on another text by now. Nothing that is served changes. */
+  z.strictObject({
+    type: z.literal("prompt.proposed"),
+    policy: z.string(),
+    variant: z.string(),
+    hub: HubId,
+    prompt: z.string(),
+    label: z.string(),
+    /** The version that the label is on. */
+    version: z.string(),
+    /** Of that version's text. */
+    digest: z.string(),
+  }),
+  z.strictObject({ type: z.literal("prompt.withdrawn"), policy: z.string(), variant: z.string(), because: z.string() }),
   z.strictObject({ type: z.literal("key.created"), key: ApiKey }),
   z.strictObject({ type: z.literal("key.revoked"), id: z.string(), reason: z.string() }),
 ]);

@@ -57,6 +57,10 @@ export type FaultCode =
   | "prompt-template"
   | "prompt-variable"
   | "prompt-injection"
+  // Prompts of hubs.
+  | "prompt-hub"
+  | "prompt-moved"
+  | "prompt-settings"
   // What was published before.
   | "prompt-changed"
   | "variant-changed"

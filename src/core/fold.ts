@@ -1,10 +1,12 @@
 import { actorName } from "./actor.ts";
+import { dropOldest } from "./drop-oldest.ts";
 import { assert } from "./errors.ts";
 import type { Event } from "./event.ts";
 import { forgetBaselines, measureAnew, noteRecovery } from "./fold-measures.ts";
 import type { LedgerEntry } from "./ledger.ts";
-import { signalKey } from "./signal.ts";
+import { signalKey, supersedes } from "./signal.ts";
 import { DEFAULT_SEGMENT } from "./policy.ts";
+import { afterProposal, openProposals } from "./prompt-proposal.ts";
 import {
   flagEffectKey,
   freezeKey,
@@ -19,7 +21,7 @@ import { isOpen, mayFollow } from "./switchover.ts";
 import { variantDigest } from "./variant-digest.ts";
 
 /** Raised whenever this fold, or the shape of the state, changes: a snapshot of another version is folded anew. */
-export const FOLD_VERSION = 2;
+export const FOLD_VERSION = 3;
 
 /** What the state keeps of things that end; the ledger keeps all of them. */
 const KEPT = { signalIds: 10_000, switchovers: 2_000, moves: 64, changes: 16 } as const;
@@ -131,6 +133,10 @@ function apply(draft: Draft, entry: LedgerEntry, known: Known): void {
     case "flag.effect-ended":
       delete draft.flagEffects[flagEffectKey(event.policy, event.segment, event.flag)];
       return;
+    case "prompt.proposed":
+    case "prompt.withdrawn":
+      draft.promptProposals = afterProposal(draft.promptProposals, event, at);
+      return;
     case "key.created":
       draft.keys[event.key.id] = event.key;
       return;
@@ -150,9 +156,7 @@ function record(
   const signal = { ...heard, observedAt: Math.min(heard.observedAt, at) };
   const key = signalKey(signal);
   const latest = draft.signals[key];
-  // No data says nothing: it takes back neither an alarm nor a recovery.
-  const saysNothing = latest !== undefined && signal.status === "inconclusive";
-  if (latest === undefined || (!saysNothing && signal.observedAt >= latest.observedAt)) {
+  if (latest === undefined || supersedes(signal, latest)) {
     draft.signals[key] = signal;
     draft.signalActors[key] = actorName(actor);
   }
@@ -175,6 +179,7 @@ function publish(
   for (const [id, variant] of Object.entries(policy.variants))
     draft.variants[`${policy.policy}/${id}`] = variantDigest(variant);
   forgetBaselines(draft, before?.policy, policy);
+  draft.promptProposals = openProposals(draft.promptProposals, { policy, prompts });
   const kept = new Set<string>();
   for (const segment of segmentsOf(policy)) {
     const key = segmentKey(policy.policy, segment.id);
@@ -301,13 +306,6 @@ function move(
       draft.segments[key] = ended;
       return;
   }
-}
-
-/** Drops all but the newest `limit` members. @returns how many are left */
-function dropOldest(record: Record<string, unknown>, limit: number): number {
-  const keys = Object.keys(record);
-  for (const key of keys.slice(0, keys.length - limit)) delete record[key];
-  return Math.min(keys.length, limit);
 }
 
 /** Drops the oldest switchovers that ended. @returns how many are left */

@@ -1,4 +1,5 @@
 import { error, warning, type Fault, type Finding } from "./fault.ts";
+import { lintPrivacy } from "./lint-privacy.ts";
 import { suggest } from "./nearest-name.ts";
 import { DEFAULT_SEGMENT, type AttributeSpec, type JudgeModel, type Policy } from "./policy.ts";
 import type { LintSubject } from "./policy-source.ts";
@@ -12,6 +13,7 @@ export const lintPolicy = (subject: LintSubject): Fault[] => [
   ...lintMetrics(subject),
   ...lintVariants(subject),
   ...lintCanary(subject),
+  ...lintPrivacy(subject),
 ];
 
 /** Every plain object has this member, so a lookup by that name would find something that nobody declared. */

@@ -1,14 +1,16 @@
 import { error, warning, type Fault, type Finding, type Position } from "./fault.ts";
+import { hubPromptName } from "./hub-prompt.ts";
 import { suggest } from "./nearest-name.ts";
 import type { Policy } from "./policy.ts";
-import type { LintSubject, PromptFile } from "./policy-source.ts";
+import { isUnpinned, type LintSubject, type PromptFile, type UnpinnedVariant } from "./policy-source.ts";
 import { promptVariables } from "./prompt.ts";
 import { promptTags } from "./prompt-tags.ts";
 import { quote } from "./quote.ts";
 
 /** Faults of the prompts that a policy's variants name, and of the names themselves. */
-export function lintPrompts({ policy, prompts, fault }: LintSubject): Fault[] {
-  const faults: Fault[] = [];
+export function lintPrompts(subject: LintSubject): Fault[] {
+  const { policy, prompts, fault } = subject;
+  const faults = lintHubPrompts(subject);
   const checked = new Set<string>();
   for (const [variant, { prompt: ref }] of Object.entries(policy.variants)) {
     if (ref === undefined || checked.has(ref)) continue;
@@ -28,6 +30,22 @@ export function lintPrompts({ policy, prompts, fault }: LintSubject): Fault[] {
   }
   return faults;
 }
+
+/** What reading hubs found, and variants whose prompt nobody read. */
+function lintHubPrompts({ policy, promptFindings, fault }: LintSubject): Fault[] {
+  return Object.entries(policy.variants).flatMap(([name, variant]) => {
+    const findings = Object.hasOwn(promptFindings, name) ? (promptFindings[name] ?? []) : [];
+    const unread = isUnpinned(variant) && findings.length === 0 ? [unreadPrompt(name, variant)] : [];
+    return [...findings, ...unread].map((found) => fault(["variants", name, "prompt"], found));
+  });
+}
+
+const unreadPrompt = (name: string, { promptSource }: UnpinnedVariant): Finding =>
+  error(
+    "prompt-hub",
+    `variant '${name}' uses ${hubPromptName(promptSource)}, which was not read`,
+    "Publish with `segue apply`, which reads the hub and pins the prompt, or write the prompt to a file.",
+  );
 
 function lintPrompt(policy: Policy, ref: string, { file, text }: PromptFile): Fault[] {
   const placed = (finding: Finding, offset: number): Fault => ({ ...finding, file, ...placeOf(text, offset) });

@@ -1,6 +1,6 @@
 import { sha256 } from "./digest.ts";
 import { error, warning, type Fault } from "./fault.ts";
-import type { LintSubject, PolicySource, PromptFiles } from "./policy-source.ts";
+import { isUnpinned, type LintSubject, type PolicySource, type PromptFiles } from "./policy-source.ts";
 import type { ControlState } from "./state.ts";
 import { variantDigest } from "./variant-digest.ts";
 
@@ -21,7 +21,8 @@ export const lintPublishedPrompts = (prompts: PromptFiles, state: ControlState):
 export function lintPublishedVariants({ policy, fault }: LintSubject, state: ControlState): Fault[] {
   return Object.entries(policy.variants).flatMap(([name, variant]) => {
     const before = state.variants[`${policy.policy}/${name}`];
-    if (before === undefined || before === variantDigest(variant)) return [];
+    // What nobody read cannot be compared.
+    if (before === undefined || isUnpinned(variant) || before === variantDigest(variant)) return [];
     const found = error(
       "variant-changed",
       `the variant '${name}' was published with other content, and a published variant never changes`,

@@ -2,6 +2,7 @@ import { difference } from "./difference.ts";
 import { digestOf } from "./digest.ts";
 import { fold } from "./fold.ts";
 import type { Policy, Segment } from "./policy.ts";
+import { movedLabels } from "./prompt-label.ts";
 import { promptsOf, type PolicySource, type PromptFiles } from "./policy-source.ts";
 import { isPublished, publicationEvents, publishedOf, supersededBy, type Publication } from "./publication.ts";
 import { segmentKey, segmentsOf, type ControlState } from "./state.ts";
@@ -88,7 +89,10 @@ function changeOf(publication: Publication, state: ControlState, after: ControlS
     description: difference({ description: was.description }, { description: policy.description }),
     attributes: namedDifference(was.attributes, policy.attributes),
     variants: namedDifference(was.variants, policy.variants),
-    prompts: namedDifference(digests(now?.prompts), digests(publication.prompts)),
+    prompts: [
+      ...namedDifference(digests(now?.prompts), digests(publication.prompts)),
+      ...movedLabels(was.variants, policy.variants),
+    ],
     metrics: namedDifference(was.metrics, policy.metrics),
     guard: now === null ? [] : difference(was.guard, policy.guard),
     canary: now === null ? [] : difference(was.canary, policy.canary),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { error, type Finding, type Path, type Within, valueAt } from "./fault.ts";
 import { suggest } from "./nearest-name.ts";
-import { Policy } from "./policy.ts";
+import { PolicyDocument } from "./policy-document.ts";
 import { quote } from "./quote.ts";
 
 export interface PlacedFinding {
@@ -10,7 +10,7 @@ export interface PlacedFinding {
   readonly finding: Finding;
 }
 
-/** What zod found wrong with a document that should be a `Policy`, in words for the person who wrote it. */
+/** What zod found wrong with a document that should be a `PolicyDocument`, in words for the person who wrote it. */
 export const policyIssues = (document: unknown, issues: readonly z.core.$ZodIssue[]): PlacedFinding[] =>
   issues.flatMap((issue) => findings(document, issue));
 
@@ -18,11 +18,13 @@ function findings(document: unknown, issue: z.core.$ZodIssue): PlacedFinding[] {
   const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
   const name = describePath(document, path);
   const value = valueAt(document, path);
+  const inner = issue.code === "invalid_union" ? memberIssues(issue) : null;
+  if (inner !== null) return policyIssues(document, inner);
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => ({
       path: [...path, key],
       within: { key: true },
-      finding: unknownKey(key, name, allowedKeys(Policy, document, path)),
+      finding: unknownKey(key, name, allowedKeys(PolicyDocument, document, path)),
     }));
   if (issue.code === "invalid_key") {
     const rule = issue.issues[0]?.message ?? issue.message;
@@ -42,7 +44,7 @@ function findings(document: unknown, issue: z.core.$ZodIssue): PlacedFinding[] {
 function valueFinding(issue: z.core.$ZodIssue, name: string, value: unknown): Finding {
   const found = quote(value, 80);
   if (issue.code === "invalid_type") {
-    const expected = issue.expected === "record" ? "map" : issue.expected;
+    const expected = typeName(issue.expected);
     const quoted = expected === "string" && ["number", "boolean"].includes(typeof value) ? ", in quotes" : "";
     return error("wrong-type", `${name} is ${found}, not a ${expected}`, `Write a ${expected} there${quoted}.`);
   }
@@ -50,13 +52,31 @@ function valueFinding(issue: z.core.$ZodIssue, name: string, value: unknown): Fi
   if (issue.code === "invalid_union") {
     const options: unknown = "options" in issue ? issue.options : undefined;
     if (Array.isArray(options)) return unknownValue(name, value, options.map(String));
-    return error("wrong-type", `${name} is ${found}`, "Write a string, a number or a boolean there.");
+    return error("wrong-type", `${name} is ${found}`, `Write ${expectedTypes(issue)} there.`);
   }
   if (issue.code === "invalid_format") return error("bad-name", `${name} is ${found}`, `Change it: ${issue.message}.`);
   if (issue.code === "too_small" || issue.code === "too_big")
     return error("out-of-range", `${name} is ${found}: ${issue.message.toLowerCase()}`, "Bring it into that range.");
   return error("invalid-value", `${name} is ${found}: ${issue.message}`, "Change it as the message says.");
 }
+
+/** What is wrong by the one member of a union that takes such a value at all; null when none does. */
+function memberIssues({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | null {
+  const member = errors.find((issues) =>
+    issues.some((issue) => issue.path.length > 0 || issue.code !== "invalid_type"),
+  );
+  return member?.map((issue) => ({ ...issue, path: [...path, ...issue.path] })) ?? null;
+}
+
+/** Such as `a string or an object`. */
+function expectedTypes({ errors }: z.core.$ZodIssueInvalidUnion): string {
+  const types = errors
+    .flatMap(([issue]) => (issue?.code === "invalid_type" ? [typeName(issue.expected)] : []))
+    .map((type) => `${/^[aeiou]/.test(type) ? "an" : "a"} ${type}`);
+  return types.length < 2 ? "another value" : `${types.slice(0, -1).join(", ")} or ${types.at(-1)}`;
+}
+
+const typeName = (expected: string): string => (expected === "record" ? "map" : expected);
 
 const unknownValue = (name: string, value: unknown, values: readonly string[]): Finding =>
   error("unknown-value", `${name} is ${quote(value, 80)}`, suggest(String(value), values, "allowed values"));
@@ -101,7 +121,10 @@ function childSchema(schema: z.core.$ZodType, step: string | number): z.core.$Zo
 /** Without defaults and optionality, and of a union the member that the value's discriminator chose. */
 function concrete(schema: z.core.$ZodType, value: unknown): z.core.$ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) return concrete(schema.unwrap(), value);
-  if (!(schema instanceof z.ZodDiscriminatedUnion)) return schema;
+  if (!(schema instanceof z.ZodDiscriminatedUnion)) {
+    const member = schema instanceof z.ZodUnion && schema.options.find((option) => option instanceof z.ZodObject);
+    return member instanceof z.ZodObject ? member : schema;
+  }
   const chosen = valueAt(value, [schema.def.discriminator]);
   const member = schema.options.find((option) => {
     if (!(option instanceof z.ZodObject)) return false;

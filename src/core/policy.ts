@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { checks, type CheckId } from "./checks/index.ts";
+import { PromptSource } from "./hub-prompt.ts";
+import { Privacy, SegmentPrivacy } from "./privacy.ts";
 
 const Id = z
   .string()
@@ -103,6 +105,8 @@ export type Timeouts = z.infer<typeof Timeouts>;
 
 export const Variant = z.strictObject({
   prompt: PromptRef.optional(),
+  /** Of a prompt that was pinned from a hub. */
+  promptSource: PromptSource.optional(),
   provider: Id,
   model: z.string().min(1),
   price: Price.optional(),
@@ -183,6 +187,8 @@ export const Segment = z.strictObject({
   fallback: Id.optional(),
   /** Nothing is called in the shadow when absent. */
   shadow: Shadow.optional(),
+  /** Over what the policy says of segments of its risk. */
+  privacy: SegmentPrivacy.optional(),
   why: z.string().min(10),
 });
 export type Segment = z.infer<typeof Segment>;
@@ -231,6 +237,7 @@ export const Policy = z.strictObject({
   segments: z.array(Segment).default([]),
   guard: Guard.default(Guard.parse({})),
   canary: Canary.default(Canary.parse({})),
+  privacy: Privacy.optional(),
 });
 export type Policy = z.infer<typeof Policy>;
 

@@ -10,6 +10,12 @@ export function promptVariables(text: string): string[] {
   return [...new Set(names)];
 }
 
+/** A piece of a template: text, or a name that a value is put in for. */
+export type TemplatePart = ReturnType<typeof parseTemplate>[number];
+
+/** The parts of an f-string (`{region}`), its doubled braces being single ones. Throws when it is malformed. */
+export const fStringParts = (text: string): TemplatePart[] => parseTemplate(text, "f-string");
+
 /**
  * Prepares a LangChain mustache template (`{{region}}`). A prompt without variables costs nothing to render.
  * An attribute that the request does not carry renders as nothing.

@@ -1,6 +1,6 @@
 import { canonicalJson, digestOf } from "./digest.ts";
 import type { Event } from "./event.ts";
-import type { Policy, Prompt, Segment } from "./policy.ts";
+import type { Policy, Prompt, Segment, Variant } from "./policy.ts";
 import { segmentsOf, type ControlState, type Published } from "./state.ts";
 import { isOpen, type Switchover } from "./switchover.ts";
 
@@ -45,7 +45,7 @@ function reasonToEnd({ change }: Switchover, before: Policy, after: Policy): str
   if (changed(reach(before, id), reach(after, id))) return `who reaches segment '${id}' changed`;
   if (changed(before.canary, after.canary)) return "how canaries are run changed";
   const variant = [change.from, change.to].find((name) =>
-    changed(own(before.variants, name), own(after.variants, name)),
+    changed(withoutSource(own(before.variants, name)), withoutSource(own(after.variants, name))),
   );
   if (variant !== undefined) return `the variant '${variant}' changed`;
   return changed(own(before.metrics, metric), own(after.metrics, metric)) ? `the metric '${metric}' changed` : null;
@@ -71,6 +71,10 @@ const reach = ({ attributes, segments }: Policy, id: string) => ({
 /** Without what is written for people: correcting a typing error must not end a canary. */
 const definition = (segment: Segment | undefined) =>
   segment === undefined ? undefined : { ...segment, why: undefined, businessUnit: undefined };
+
+/** The label that led to a prompt may be another one; the prompt itself is pinned. */
+const withoutSource = (variant: Variant | undefined) =>
+  variant === undefined ? undefined : { ...variant, promptSource: undefined };
 
 const changed = (before: unknown, after: unknown): boolean =>
   canonicalJson(before ?? null) !== canonicalJson(after ?? null);

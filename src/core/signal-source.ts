@@ -19,10 +19,23 @@ export type SourceRef =
 
 /** A request that is described, not made. `path` begins with a slash and follows the configured base URL. */
 export interface SourceRequest {
-  readonly method: "GET";
+  readonly method: "GET" | "POST";
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly headers: Readonly<Record<string, string>>;
+  /** JSON; only with POST. Asking again must be harmless, because it is done after a failure. */
+  readonly body?: unknown;
+  /** Another address of the same vendor, where it is not the source's own. */
+  readonly baseUrl?: string;
+}
+
+/** What is asked of a source, and how its answer reads. */
+export interface SourceQuestion {
+  readonly request: SourceRequest;
+  /** @param json the parsed answer */
+  readonly toReading: (json: unknown, context: SourceContext) => SourceReading;
+  /** What to ask where there is no such thing; a reference that leads nowhere is counted when absent. */
+  readonly otherwise?: SourceQuestion;
 }
 
 /** What was understood of an answer. */
@@ -30,12 +43,31 @@ export interface SourceReading {
   readonly signals: readonly Signal[];
   /** How many things of the answer say nothing to us, by reason. */
   readonly ignored: Readonly<Record<string, number>>;
-  /** Where the answer goes on, or null. */
-  readonly cursor: string | null;
+  /** What the answer leads to, such as its next page. */
+  readonly next?: readonly SourceQuestion[];
 }
 
-/** The part of the state that tells what a signal can be about. */
-export type SignalTargets = Pick<ControlState, "policies" | "segments" | "switchovers">;
+/** Something that has to be right before a source is worth asking, such as the name of a project. */
+export interface SourceCheck {
+  readonly request: SourceRequest;
+  /** What is wrong and what to do about it, or null. */
+  readonly problemOf: (answer: SourceAnswer) => string | null;
+}
+
+export interface SourceAnswer {
+  readonly json: unknown;
+  readonly headers: Pick<Headers, "get">;
+}
+
+/** The part of the state that tells what a signal can be about, and what was recorded last. */
+export type SignalTargets = Pick<ControlState, "policies" | "segments" | "switchovers" | "signals">;
+
+/** What a source may look at when it asks and when it reads. */
+export interface SourceContext {
+  readonly targets: SignalTargets;
+  /** Epoch milliseconds. */
+  readonly now: number;
+}
 
 /**
  * A place that signals come from, as pure descriptions: a verb makes the requests. The webhook is a
@@ -54,9 +86,12 @@ export interface SignalSource<Settings = unknown> {
   /** The same delivery twice has the same id. */
   readonly deliveryId: (delivery: Delivery) => string;
   readonly refsOf: (delivery: Delivery, settings: Settings) => readonly SourceRef[];
-  readonly read: (ref: SourceRef, settings: Settings, cursor: string | null) => SourceRequest;
-  /** @param answer the parsed JSON of the answer to `read` */
-  readonly toSignals: (answer: unknown, targets: SignalTargets, settings: Settings) => SourceReading;
+  /** What to ask for a reference; a sweep may need many questions, which follow from the state. */
+  readonly questions: (ref: SourceRef, settings: Settings, context: SourceContext) => readonly SourceQuestion[];
+  /** What is asked before the first sweep, and again until nothing is wrong. */
+  readonly checks?: (settings: Settings) => readonly SourceCheck[];
+  /** The source is asked no more often than this; as often as need be when absent. */
+  readonly requestsPerMinute?: (settings: Settings) => number;
 }
 
 /** A source whose settings are known; what the verbs use. */
@@ -67,8 +102,10 @@ export interface ConfiguredSource {
   readonly refuse: (delivery: Delivery) => string | null;
   readonly deliveryId: (delivery: Delivery) => string;
   readonly refsOf: (delivery: Delivery) => readonly SourceRef[];
-  readonly read: (ref: SourceRef, cursor: string | null) => SourceRequest;
-  readonly toSignals: (answer: unknown, targets: SignalTargets) => SourceReading;
+  readonly questions: (ref: SourceRef, context: SourceContext) => readonly SourceQuestion[];
+  readonly checks: readonly SourceCheck[];
+  /** Infinite where nothing limits it. */
+  readonly requestsPerMinute: number;
 }
 
 /** Gives a source's parts their settings' type. */
@@ -84,7 +121,8 @@ export function configureSource<Settings>(source: SignalSource<Settings>, input:
     refuse: (delivery) => source.refuse(delivery, settings),
     deliveryId: source.deliveryId,
     refsOf: (delivery) => source.refsOf(delivery, settings),
-    read: (ref, cursor) => source.read(ref, settings, cursor),
-    toSignals: (answer, targets) => source.toSignals(answer, targets, settings),
+    questions: (ref, context) => source.questions(ref, settings, context),
+    checks: source.checks?.(settings) ?? [],
+    requestsPerMinute: source.requestsPerMinute?.(settings) ?? Number.POSITIVE_INFINITY,
   };
 }

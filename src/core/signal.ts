@@ -49,3 +49,12 @@ export type Signal = z.infer<typeof Signal>;
 /** The latest signal of one source on one metric of one row is kept under this key. */
 export const signalKey = (signal: Omit<Signal, "id" | "status" | "observedAt" | "evidence">): string =>
   [signal.policy, signal.segment, signal.variant, signal.metric, signal.source].join("/");
+
+/**
+ * Whether a signal replaces the latest of its key, whichever of the two was heard first. No data says nothing: it takes
+ * back neither an alarm nor a recovery, and neither of them has to be newer than it.
+ */
+export function supersedes(signal: Signal, latest: Signal): boolean {
+  const says = signal.status !== "inconclusive";
+  return says === (latest.status !== "inconclusive") ? signal.observedAt >= latest.observedAt : says;
+}

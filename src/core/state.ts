@@ -1,5 +1,6 @@
 import type { ApiKey } from "./api-key.ts";
 import type { Event, FreezeScope } from "./event.ts";
+import type { PromptProposal } from "./prompt-proposal.ts";
 import type { IncidentEvidence, IncidentScope } from "./incident.ts";
 import { EMPTY, type Head } from "./ledger.ts";
 import { DEFAULT_SEGMENT, type Policy, type Prompt, type Segment } from "./policy.ts";
@@ -117,6 +118,8 @@ export interface ControlState {
   readonly flagEffects: Readonly<Record<string, FlagEffect>>;
   /** By `policy/segment/variant/metric`. */
   readonly baselines: Readonly<Record<string, Baseline>>;
+  /** Labels of prompt hubs that moved to other texts than those that are published, by `variantKey`. */
+  readonly promptProposals: Readonly<Record<string, PromptProposal>>;
   readonly keys: Readonly<Record<string, ApiKey>>;
 }
 
@@ -138,10 +141,12 @@ export const emptyState: ControlState = {
   freezes: {},
   flagEffects: {},
   baselines: {},
+  promptProposals: {},
   keys: {},
 };
 
 export const segmentKey = (policy: string, segment: string): string => `${policy}/${segment}`;
+export const variantKey = (policy: string, variant: string): string => `${policy}/${variant}`;
 export const rowKey = (policy: string, segment: string, variant: string): string => `${policy}/${segment}/${variant}`;
 /** The flag that forces what is served; the others change what the loop may do. */
 export const FALLBACK_FLAG = "segue-fallback";

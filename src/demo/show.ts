@@ -89,6 +89,8 @@ function entryLine({ event, actor }: LedgerEntry): [string, string] | null {
     case "freeze.lifted":
     case "flag.effect-started":
     case "flag.effect-ended":
+    case "prompt.proposed":
+    case "prompt.withdrawn":
     case "key.created":
     case "key.revoked":
       return null;

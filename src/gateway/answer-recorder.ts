@@ -19,13 +19,15 @@ export interface Served {
   readonly unit: string | null;
   /** The conversation that it was part of, which OpenAI's `user` does not name; null where the request named none. */
   readonly session: string | null;
+  /** OpenAI's `user`. */
+  readonly user?: string | null;
   readonly key: ApiKey;
   readonly hold: ClientHold;
 }
 
-/** Takes what was served, and the conversation that it was part of, without waiting. */
+/** Takes what was served, the conversation that it was part of and who asked, without waiting. */
 export interface AnswerExposures {
-  readonly record: (exposure: Exposure, session: string | null) => void;
+  readonly record: (exposure: Exposure, session: string | null, user: string | null) => void;
 }
 
 /** How it ended. */
@@ -69,7 +71,7 @@ export function answerRecorder(
 
 function record(
   { exposures, outcomes, clock }: { exposures: AnswerExposures; outcomes: Outcomes; clock: Clock },
-  { predictionId, at, receivedAt, policy, decision, attributes, unit, session, key, hold }: Served,
+  { predictionId, at, receivedAt, policy, decision, attributes, unit, session, user = null, key, hold }: Served,
   { status, error, blame, answered = null }: Ending,
 ): void {
   const latencyMs = clock.now() - receivedAt - hold.totalMs();
@@ -78,6 +80,7 @@ function record(
   exposures.record(
     { predictionId, at, ...row, revision, reason, unit, keyId: key.id, attributes, status, latencyMs, error, answered },
     session,
+    user,
   );
   if (blame === "client") return;
   const about = { ...row, at, predictionId, attributes };

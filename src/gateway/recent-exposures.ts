@@ -7,6 +7,8 @@ export interface RecentExposure {
   readonly attributes: Attributes;
   /** The conversation that it was part of; null where the request named none. */
   readonly session: string | null;
+  /** Who asked, as the request says; what a comment on the answer must not show either. */
+  readonly user?: string | null;
 }
 
 /** The last answers, so that feedback is joined with the attributes of its answer without a store. */
@@ -60,8 +62,8 @@ export function createRecentExposures(
 /** A number, which costs neither the memory nor the time of the id. That two answers share one is expected once in seven million memories of this size. */
 const keyOf = (predictionId: string): number => labelNumber(predictionId, "");
 
-function charactersOf({ attributes, session }: RecentExposure): number {
-  let characters = session?.length ?? 0;
+function charactersOf({ attributes, session, user }: RecentExposure): number {
+  let characters = (session?.length ?? 0) + (user?.length ?? 0);
   for (const value of Object.values(attributes)) if (typeof value === "string") characters += value.length;
   return characters;
 }

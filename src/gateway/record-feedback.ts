@@ -1,13 +1,16 @@
 import { z } from "zod";
+import { Annotator, type Annotation, type AnnotationKept, type AnnotationQueue } from "../core/annotation.ts";
 import type { ApiKey } from "../core/api-key.ts";
 import { RouterError } from "../core/errors.ts";
-import type { MetricSpec, Policy } from "../core/policy.ts";
+import { DEFAULT_SEGMENT, type MetricSpec, type Policy } from "../core/policy.ts";
 import type { PredictionIds, PredictionRef } from "../core/prediction-id.ts";
+import { contentHandling, type ContentRedaction } from "../core/privacy.ts";
 import type { ControlState } from "../core/state.ts";
 import type { ControlPlane } from "../ports.ts";
 import { requirePolicy } from "./authenticate.ts";
 import type { Outcomes } from "./outcomes.ts";
-import type { RecentExposures } from "./recent-exposures.ts";
+import { parsed } from "./parsed.ts";
+import type { RecentExposure, RecentExposures } from "./recent-exposures.ts";
 
 export const Feedback = z.strictObject({
   prediction_id: z.string().min(1),
@@ -16,8 +19,10 @@ export const Feedback = z.strictObject({
   score: z.number().min(0).max(1).optional(),
   /** Stands for a score by the metric's `labels`. */
   label: z.string().optional(),
-  /** Read, but not kept yet: the receipt then says so. */
+  /** Goes out as the annotation's text, and nowhere else; not where the segment's content may not leave. */
   comment: z.string().max(10_000).optional(),
+  /** Who judged; a person that is not named unless told. */
+  annotator: Annotator.optional(),
 });
 export type Feedback = z.infer<typeof Feedback>;
 
@@ -27,26 +32,128 @@ export interface FeedbackReceipt {
   readonly policy: string;
   readonly segment: string;
   readonly variant: string;
-  /** Present when a comment was sent: comments have no place to be kept in yet. */
-  readonly comment?: "not_kept";
+  /**
+   * Absent where feedback is sent nowhere. `replaces`: it replaces what was said of this metric before, where feedback is sent
+   * to; `unchanged`: the same still waits to be sent; `not_kept`: too much waits already, send it again later.
+   */
+  readonly annotation?: "queued" | "replaces" | "unchanged" | "not_kept";
+  /** Present when there was a comment: `not_kept` where feedback is sent nowhere, the segment's content may not leave, or it was not kept. */
+  readonly comment?: "sent" | "not_kept";
+}
+
+/** Where feedback is kept until it is sent on. */
+export interface FeedbackSending {
+  readonly queue: AnnotationQueue;
+  /** What comments, and the ids of people, pass through before they are kept. */
+  readonly redaction: (policy: Policy) => Pick<ContentRedaction, "text" | "identifier" | "hidden">;
+}
+
+export interface RecordFeedbackDeps {
+  readonly controlPlane: Pick<ControlPlane, "state">;
+  readonly predictionIds: Pick<PredictionIds, "open">;
+  readonly outcomes: Outcomes;
+  readonly recentExposures: Pick<RecentExposures, "recall">;
+  readonly sending?: FeedbackSending | undefined;
+}
+
+/**
+ * Records what somebody thought of answers, at any time after them. The prediction id says which row it belongs to. What is not
+ * understood is answered with its error, and takes nothing from the rest.
+ * @param feedback each by the schema `Feedback`
+ * @returns for each a receipt, or a RouterError `invalid_request` (not that schema, an id that was not signed here, an
+ *   unknown metric or label), `forbidden`, `not_found`
+ * @throws RouterError when it cannot be kept for sending; all may then be sent again, for nothing counts twice
+ */
+export async function recordFeedback(
+  deps: RecordFeedbackDeps,
+  { key, feedback }: { readonly key: ApiKey; readonly feedback: readonly unknown[] },
+): Promise<readonly (FeedbackReceipt | RouterError)[]> {
+  const understood = feedback.map((one) => {
+    try {
+      return recordOne(deps, key, parsed(Feedback, one));
+    } catch (error) {
+      if (error instanceof RouterError) return error;
+      throw error;
+    }
+  });
+  const kept = await keepForSending(deps.sending, understood);
+  return understood.map((one) => (one instanceof RouterError ? one : receiptOf(one, kept.get(one))));
+}
+
+/** Feedback that was understood, and counted where it was the first. */
+interface Understood {
+  readonly feedback: Feedback;
+  readonly recorded: boolean;
+  readonly row: { readonly policy: string; readonly segment: string; readonly variant: string };
+  /** Not redacted yet. */
+  readonly annotation: Annotation;
+  readonly policy: Policy;
+  /** Null for an answer that was forgotten. */
+  readonly served: RecentExposure | null;
+}
+
+async function keepForSending(
+  sending: FeedbackSending | undefined,
+  understood: readonly (Understood | RouterError)[],
+): Promise<ReadonlyMap<Understood, AnnotationKept>> {
+  if (sending === undefined) return new Map();
+  const known = understood.flatMap((one) => (one instanceof RouterError ? [] : [one]));
+  if (known.length === 0) return new Map();
+  const kept = await sending.queue.add(
+    known.map(({ annotation, policy, served }) => redacted(annotation, served, sending.redaction(policy))),
+  );
+  return new Map(known.map((one, index) => [one, kept[index] ?? "nowhere"]));
+}
+
+function receiptOf(
+  { feedback, annotation, recorded, row }: Understood,
+  kept: AnnotationKept = "nowhere",
+): FeedbackReceipt {
+  const isSent = kept !== "nowhere" && kept !== "full" && annotation.comment !== undefined;
+  return {
+    recorded,
+    ...row,
+    ...(kept === "nowhere" ? {} : { annotation: annotationReceipt(kept, recorded) }),
+    ...(feedback.comment === undefined ? {} : { comment: isSent ? "sent" : "not_kept" }),
+  };
+}
+
+function annotationReceipt(
+  kept: Exclude<AnnotationKept, "nowhere">,
+  recorded: boolean,
+): NonNullable<FeedbackReceipt["annotation"]> {
+  switch (kept) {
+    case "full":
+      return "not_kept";
+    case "unchanged":
+      return "unchanged";
+    case "replaced":
+      return "replaces";
+    case "added":
+      return recorded ? "queued" : "replaces";
+  }
+}
+
+/**
+ * Ids of models and programs are names that somebody gave them; those of people are personal. What identifies whoever asked
+ * is no more shown in a comment than in the answer's content, as long as the answer is remembered.
+ */
+function redacted(
+  { comment, ...annotation }: Annotation,
+  served: RecentExposure | null,
+  redaction: ReturnType<FeedbackSending["redaction"]>,
+): Annotation {
+  const { annotatorKind: kind, annotatorId: id } = annotation;
+  const named = id === null || kind !== "HUMAN" ? id : redaction.identifier("user", id);
+  const annotatorId = named === null || kind === "HUMAN" ? named : redaction.text(named);
+  if (comment === undefined) return { ...annotation, annotatorId };
+  const hidden = served === null ? [] : redaction.hidden({ user: null, ...served, keyId: null });
+  return { ...annotation, annotatorId, comment: redaction.text(comment, hidden) };
 }
 
 type FeedbackMetric = Extract<MetricSpec, { from: "feedback" }>;
 
-/**
- * Records what somebody thought of an answer. The prediction id says which row it belongs to.
- * A comment is not kept, which the receipt says.
- * @throws RouterError `invalid_request` (an id that was not signed here, an unknown metric or label), `forbidden`, `not_found`
- */
-export function recordFeedback(
-  deps: {
-    readonly controlPlane: Pick<ControlPlane, "state">;
-    readonly predictionIds: Pick<PredictionIds, "open">;
-    readonly outcomes: Outcomes;
-    readonly recentExposures: Pick<RecentExposures, "recall">;
-  },
-  { key, feedback }: { readonly key: ApiKey; readonly feedback: Feedback },
-): FeedbackReceipt {
+function recordOne(deps: RecordFeedbackDeps, key: ApiKey, feedback: Feedback): Understood {
   const state = deps.controlPlane.state();
   const ref = deps.predictionIds.open(feedback.prediction_id, (number) => state.rows[number]);
   const row = ref === null ? null : rowOf(state, ref);
@@ -76,7 +183,40 @@ export function recordFeedback(
     attributes: served?.attributes,
     session: served?.session ?? undefined,
   });
-  return { recorded, ...row, ...(feedback.comment === undefined ? {} : { comment: "not_kept" }) };
+  return { feedback, recorded, row, annotation: annotationOf(feedback, { ref, row, score, policy }), policy, served };
+}
+
+function annotationOf(
+  { prediction_id: predictionId, name, label, comment, annotator }: Feedback,
+  {
+    ref,
+    row,
+    score,
+    policy,
+  }: Pick<Understood, "row" | "policy"> & { readonly ref: PredictionRef; readonly score: number },
+): Annotation {
+  const { traceId, spanId, at } = ref;
+  const annotation = {
+    predictionId,
+    traceId,
+    spanId,
+    at,
+    ...row,
+    name,
+    score,
+    label: label ?? null,
+    annotatorKind: annotator?.kind ?? ("HUMAN" as const),
+    annotatorId: annotator?.id ?? null,
+  };
+  return comment === undefined || !mayLeave(policy, row.segment) ? annotation : { ...annotation, comment };
+}
+
+/** A comment says what was asked and answered, often in the same words. */
+function mayLeave({ privacy, segments }: Policy, segmentId: string): boolean {
+  const segment = segments.find(({ id }) => id === segmentId);
+  // Of a segment that is no longer there nobody knows how sensitive it was.
+  const risk = segmentId === DEFAULT_SEGMENT ? "medium" : "high";
+  return contentHandling(privacy, segment ?? { risk }) !== "off";
 }
 
 function rowOf(state: ControlState, ref: PredictionRef): { policy: string; segment: string; variant: string } | null {

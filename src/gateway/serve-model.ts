@@ -133,7 +133,7 @@ function serve(deps: ServeModelDeps, call: ModelCall, sink: AnswerSink): AnswerC
       metadata,
       headers: clientHeaders,
       reservation,
-      span: { wire, trace, user: unitOf(request.user), content: exportsContent ? call.bytes : null },
+      span: { wire, trace, user: served.user ?? null, content: exportsContent ? call.bytes : null },
     }),
   });
   const { variant } = decision.variant;
@@ -217,7 +217,7 @@ function reserve(
 function servedAs(
   { predictionIds, clock }: ServeModelDeps,
   { key, receivedAt }: ModelCall,
-  { chosen, trace, unit, session }: Decided,
+  { request, chosen, trace, unit, session }: Decided,
 ): Served {
   const { decision, attributes } = chosen;
   const { revision, row } = decision;
@@ -227,7 +227,9 @@ function servedAs(
     rowKey(decision.policy, decision.segment, decision.variant.id),
   );
   const { policy } = chosen.policy;
-  return { predictionId, at, receivedAt, policy, decision, attributes, unit, session, key, hold: clientHold(clock) };
+  const user = unitOf(request.user);
+  const hold = clientHold(clock);
+  return { predictionId, at, receivedAt, policy, decision, attributes, unit, session, user, key, hold };
 }
 
 /** Asked before the answer is counted, so that its own outcome does not say whether it is of interest. */

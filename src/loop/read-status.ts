@@ -1,5 +1,6 @@
 import type { Objective, Policy, Segment } from "../core/policy.ts";
 import { freezeOf } from "../core/guard.ts";
+import type { PromptProposal } from "../core/prompt-proposal.ts";
 import type { Level, Scoreboard } from "../core/scoreboard.ts";
 import { shadowStatus, type ShadowMeasurements, type ShadowStatus } from "./shadow-status.ts";
 import { rowKey, segmentKey, type ControlState, type Escalation, type FlagEffect } from "../core/state.ts";
@@ -44,6 +45,8 @@ export interface Status {
   readonly head: { readonly seq: number; readonly hash: string };
   readonly isCurrent: boolean;
   readonly segments: readonly SegmentStatus[];
+  /** Labels of prompts that moved since they were published. */
+  readonly promptProposals: readonly PromptProposal[];
 }
 
 interface Deps {
@@ -58,13 +61,36 @@ interface Deps {
 /** What is served to each segment now, and how it does: the table that people look at. */
 export function readStatus(deps: Deps): Status {
   const state = deps.controlPlane.state();
+  const degradedAt = lastDegraded(state);
   const segments = Object.values(state.policies).flatMap(({ policy }) =>
-    policy.segments.map((segment) => segmentStatus(deps, state, policy, segment)),
+    policy.segments.map((segment) => segmentStatus(deps, { state, degradedAt }, policy, segment)),
   );
-  return { revision: state.revision, head: state.head, isCurrent: deps.controlPlane.isCurrent(), segments };
+  return {
+    revision: state.revision,
+    head: state.head,
+    isCurrent: deps.controlPlane.isCurrent(),
+    segments,
+    promptProposals: Object.values(state.promptProposals),
+  };
 }
 
-function segmentStatus(deps: Deps, state: ControlState, published: Policy, segment: Segment): SegmentStatus {
+/** When somebody last said so of a row, epoch milliseconds. */
+function lastDegraded({ signals }: ControlState): ReadonlyMap<string, number> {
+  const latest = new Map<string, number>();
+  for (const { policy, segment, variant, status, observedAt } of Object.values(signals)) {
+    if (status !== "degraded") continue;
+    const key = rowKey(policy, segment, variant);
+    latest.set(key, Math.max(latest.get(key) ?? 0, observedAt));
+  }
+  return latest;
+}
+
+function segmentStatus(
+  deps: Deps,
+  { state, degradedAt }: { readonly state: ControlState; readonly degradedAt: ReadonlyMap<string, number> },
+  published: Policy,
+  segment: Segment,
+): SegmentStatus {
   const { policy } = published;
   const now = deps.clock.now();
   const key = segmentKey(policy, segment.id);
@@ -73,12 +99,7 @@ function segmentStatus(deps: Deps, state: ControlState, published: Policy, segme
   const objectives = segment.objectives.map((objective) =>
     objectiveStatus(deps, { policy, segment, incumbent }, objective),
   );
-  const outside = Object.values(state.signals).some(
-    (signal) =>
-      rowKey(signal.policy, signal.segment, signal.variant) === rowKey(policy, segment.id, incumbent) &&
-      signal.status === "degraded" &&
-      signal.observedAt >= (current?.since ?? 0),
-  );
+  const outside = (degradedAt.get(rowKey(policy, segment.id, incumbent)) ?? -1) >= (current?.since ?? 0);
   return {
     policy,
     segment: segment.id,

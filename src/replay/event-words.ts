@@ -56,6 +56,8 @@ export function eventWords(event: Event, narrator: Narrator): Words {
       return { what: `flag ${event.flag} no longer takes effect`, why: [] };
     case "policy.published":
       return { what: `policy ${event.policy.policy} is published`, why: [] };
+    case "prompt.proposed":
+    case "prompt.withdrawn":
     case "key.created":
     case "key.revoked":
       return { what: event.type, why: [] };

@@ -166,6 +166,8 @@ function concerns(event: Event, story: Story, isServed: (scope: IncidentScope) =
       return event.segment === segment;
     case "policy.published":
       return true;
+    case "prompt.proposed":
+    case "prompt.withdrawn":
     case "key.created":
     case "key.revoked":
       return false;

@@ -1,19 +1,22 @@
 import { z } from "zod";
 import { sha256 } from "../core/digest.ts";
+import { subjectOf } from "../core/monitor-subject.ts";
 import type { MetricSpec } from "../core/policy.ts";
 import { SignalEvidence, type Signal, type SignalStatus } from "../core/signal.ts";
-import { segmentKey, segmentsOf } from "../core/state.ts";
+import { segmentKey, segmentsOf, type SegmentState } from "../core/state.ts";
+import type { Switchover } from "../core/switchover.ts";
 import type { ArizeSettings } from "./arize.ts";
 import type { SignalTargets, SourceReading } from "../core/signal-source.ts";
 
-/** Both spellings there have been: `NO_DATA` (REST since July 2026) and `noData`. */
+/** Both spellings there are: `NO_DATA` (REST since July 2026) and `noData` (GraphQL). */
 const statuses = new Map<string, SignalStatus>([
   ["TRIGGERED", "degraded"],
   ["CLEARED", "recovered"],
   ["NODATA", "inconclusive"],
 ]);
 
-const statusOf = (status: string): SignalStatus | undefined => statuses.get(status.toUpperCase().replaceAll("_", ""));
+const plain = (status: string): string => status.toUpperCase().replaceAll("_", "");
+const statusOf = (status: string): SignalStatus | undefined => statuses.get(plain(status));
 
 const When = z.iso.datetime({ offset: true });
 const Monitor = z.object({
@@ -31,15 +34,12 @@ const Monitor = z.object({
 });
 type Monitor = z.infer<typeof Monitor>;
 
-const Page = z.object({
-  monitors: z.array(z.unknown()),
-  pagination: z.object({ has_more: z.boolean().optional(), next_cursor: z.string().nullish() }).optional(),
-});
-
-/** Reads one monitor or a page of them. What is not ours or not understood is counted, never an error. */
-export function arizeSignals(answer: unknown, targets: SignalTargets, settings: ArizeSettings): SourceReading {
-  const page = Page.safeParse(answer);
-  const monitors = page.success ? page.data.monitors : [answer];
+/** Reads monitors as REST v2 spells them. What is not ours or not understood is counted, never an error. */
+export function readMonitors(
+  monitors: readonly unknown[],
+  targets: SignalTargets,
+  settings: ArizeSettings,
+): SourceReading {
   const signals: Signal[] = [];
   const ignored: Record<string, number> = {};
   for (const json of monitors) {
@@ -48,13 +48,11 @@ export function arizeSignals(answer: unknown, targets: SignalTargets, settings: 
     if (typeof result === "string") ignored[result] = (ignored[result] ?? 0) + 1;
     else signals.push(result);
   }
-  const { next_cursor: cursor = null, has_more: hasMore = true } = page.data?.pagination ?? {};
-  return { signals, ignored, cursor: hasMore && cursor !== "" ? cursor : null };
+  return { signals, ignored };
 }
 
 type Ignored =
-  | "not-ours"
-  | "contradictory"
+  | Extract<ReturnType<typeof subjectOf>, string>
   | "unknown-policy"
   | "unknown-segment"
   | "unknown-metric"
@@ -75,74 +73,55 @@ function signalOf(monitor: Monitor, targets: SignalTargets, settings: ArizeSetti
   const variant = subject.variant ?? current.incumbent;
   if (!Object.hasOwn(policy.variants, variant)) return "unknown-variant";
 
-  const evaluatedAt = monitor.evaluated_at ?? monitor.updated_at;
-  const observedAt = Date.parse(evaluatedAt);
+  const observedAt = Date.parse(monitor.evaluated_at ?? monitor.updated_at);
   if (subject.variant === undefined && observedAt < current.since) return "before-incumbent";
-  const id = `${monitor.id}@${evaluatedAt}@${monitor.status}`;
-  const base = { source: "arize", policy: policyId, segment, variant, metric, observedAt };
+  // Written in one way, so that REST and GraphQL tell of one evaluation, not of two.
+  const id = `${monitor.id}@${new Date(observedAt).toISOString()}@${plain(monitor.status)}`;
+  const base = { id: bounded(id), source: "arize", policy: policyId, segment, variant, metric, observedAt };
   const evidence = evidenceOf(monitor, spec);
   const from =
     observedAt - 1000 * ((monitor.evaluation_window_length_seconds ?? 86_400) + (monitor.delay_seconds ?? 0));
-  // Such a monitor also counts answers of the variant before, and would hold them against the new one.
-  if (subject.variant === undefined && current.moves.length > 0 && from < current.since)
-    return {
-      ...base,
-      id: bounded(id),
-      status: "inconclusive",
-      evidence: { ...evidence, note: `The monitor names no variant and its window began before '${variant}' served.` },
-    };
   const open = current.open === null ? undefined : switchovers[current.open];
-  if (open?.phase.kind === "canary" && open.change.to === variant && from < open.phase.startedAt)
-    return {
-      ...base,
-      id: bounded(id),
-      status: "inconclusive",
-      evidence: { ...evidence, note: `The monitor's window began before the canary of '${variant}' did.` },
-    };
-  return { ...base, id: bounded(id), status: statusOf(monitor.status) ?? "inconclusive", evidence };
+  const note =
+    subject.variant === undefined
+      ? mixtureOf({ current, open, switchovers: Object.values(switchovers), about: base, from })
+      : open?.phase.kind === "canary" && open.change.to === variant && from < open.phase.startedAt
+        ? `The monitor's window began before the canary of '${variant}' did.`
+        : null;
+  if (note !== null) return { ...base, status: "inconclusive", evidence: { ...evidence, note } };
+  return { ...base, status: statusOf(monitor.status) ?? "inconclusive", evidence };
+}
+
+interface Window {
+  readonly current: SegmentState;
+  readonly open: Switchover | undefined;
+  readonly switchovers: readonly Switchover[];
+  readonly about: Pick<Signal, "policy" | "segment" | "variant" | "observedAt">;
+  /** Epoch milliseconds, when the window began. */
+  readonly from: number;
+}
+
+/**
+ * What else than the incumbent a monitor that names no variant has looked at, or null. Such an evaluation would hold the
+ * answers of one variant against another.
+ */
+function mixtureOf({ current, open, switchovers, about, from }: Window): string | null {
+  const { policy, segment, variant, observedAt } = about;
+  if ((current.moves.length > 0 || current.changes.length > 0) && from < current.since)
+    return `The monitor names no variant and its window began before '${variant}' served.`;
+  if (open?.phase.kind === "canary" && observedAt > open.phase.startedAt)
+    return `The monitor names no variant and its window has answers of the canary of '${open.change.to}'.`;
+  if (current.endedAt === null || from >= current.endedAt) return null;
+  const tried = switchovers.find(
+    ({ change, phase }) =>
+      change.policy === policy && change.segment === segment && phase.kind === "rolledBack" && phase.since > from,
+  );
+  return tried === undefined
+    ? null
+    : `The monitor names no variant and its window may have answers of '${tried.change.to}', which was tried until then.`;
 }
 
 const bounded = (id: string): string => (id.length <= 200 ? id : sha256(id));
-
-interface Subject {
-  readonly policy: string;
-  readonly segment: string;
-  readonly metric: string;
-  readonly variant?: string | undefined;
-}
-
-/** What a monitor is about, by its name or its notes; both are written when it is created, so they must agree. */
-function subjectOf({ name, notes }: Monitor, { namePrefix, managedBy }: ArizeSettings): Subject | Ignored {
-  const byName = subjectOfName(name, namePrefix);
-  const byNotes = subjectOfNotes(notes ?? "", managedBy);
-  if (byName === null || byNotes === null) return byName ?? byNotes ?? "not-ours";
-  const agree = (["policy", "segment", "metric"] as const).every((part) => byName[part] === byNotes[part]);
-  if (!agree || (byName.variant !== undefined && byNotes.variant !== undefined && byName.variant !== byNotes.variant))
-    return "contradictory";
-  return { ...byName, variant: byName.variant ?? byNotes.variant };
-}
-
-function subjectOfName(name: string, prefix: string): Subject | null {
-  const [first, policy, segment, metric, variant, ...rest] = name.split("|").map((part) => part.trim());
-  if (first !== prefix || !policy || !segment || !metric || rest.length > 0) return null;
-  return { policy, segment, metric, ...(variant ? { variant } : {}) };
-}
-
-function subjectOfNotes(notes: string, managedBy: string): Subject | null {
-  const pairs = notes
-    .slice(0, 4000)
-    .split(/[;\n]/)
-    .map((pair) => pair.split("=").map((part) => part.trim()));
-  const {
-    "managed-by": by,
-    policy,
-    segment,
-    metric,
-    variant,
-  } = Object.fromEntries(pairs.filter((pair) => pair.length === 2)) as Record<string, string | undefined>;
-  if (by !== managedBy || !policy || !segment || !metric) return null;
-  return { policy, segment, metric, ...(variant ? { variant } : {}) };
-}
 
 function evidenceOf({ latest_computed_value: value, threshold, uri }: Monitor, spec: MetricSpec): SignalEvidence {
   const lossMean = lossOf(value, spec);

@@ -1,7 +1,14 @@
 import { z } from "zod";
-import { arizeSignals } from "./arize-monitor.ts";
+import { graphqlQuestion } from "./arize-graphql.ts";
+import { readMonitors } from "./arize-monitor.ts";
 import { arizeDeliveryId, refuseArizeDelivery } from "./arize-signature.ts";
-import { defineSource, type Delivery, type SourceRef } from "../core/signal-source.ts";
+import {
+  defineSource,
+  type Delivery,
+  type SourceQuestion,
+  type SourceRef,
+  type SourceRequest,
+} from "../core/signal-source.ts";
 
 export const ArizeSettings = z.strictObject({
   /** Without `/v2`; it differs by region. */
@@ -11,6 +18,13 @@ export const ArizeSettings = z.strictObject({
   /** What a sweep is limited to. */
   projectId: z.string().min(1).optional(),
   spaceId: z.string().min(1).optional(),
+  /** Asked where REST v2, which is alpha, does not have it. `url` is the whole address and differs by region. */
+  graphql: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/ }).default("https://app.arize.com/graphql"),
+      developerKey: z.string().min(1),
+    })
+    .optional(),
   webhook: z
     .discriminatedUnion("auth", [
       z.strictObject({
@@ -33,7 +47,7 @@ export type ArizeSettings = z.infer<typeof ArizeSettings>;
 
 /**
  * Arize AX monitors. The body of its monitor webhook is not documented, so it is only searched for what it may
- * point at; the monitor itself is then read over REST v2 (alpha, read-only).
+ * point at; the monitor itself is then read over REST v2 (alpha, read-only), or over GraphQL where there is no such thing.
  */
 export const arize = defineSource<ArizeSettings>({
   id: "arize",
@@ -48,21 +62,48 @@ export const arize = defineSource<ArizeSettings>({
     const refs = monitorRefs(parse(delivery), settings.namePrefix);
     return refs.length === 0 ? [{ kind: "sweep" }] : refs;
   },
-  read: (ref, { apiKey, projectId, spaceId }, cursor) => {
-    const headers = { authorization: `Bearer ${apiKey}`, accept: "application/json" };
-    if (ref.kind === "id")
-      return { method: "GET", path: `/v2/monitors/${encodeURIComponent(ref.id)}`, query: {}, headers };
-    const query = {
-      ...(spaceId === undefined ? {} : { space_id: spaceId }),
-      ...(projectId === undefined ? {} : { project_id: projectId }),
-      ...(ref.kind === "name" ? { name: ref.name } : {}),
-      limit: "100",
-      ...(cursor === null ? {} : { cursor }),
-    };
-    return { method: "GET", path: "/v2/monitors", query, headers };
-  },
-  toSignals: arizeSignals,
+  questions: (ref, settings) => [monitorsQuestion(ref, settings, null)],
 });
+
+const Page = z.object({
+  monitors: z.array(z.unknown()),
+  pagination: z.object({ has_more: z.boolean().optional(), next_cursor: z.string().nullish() }).optional(),
+});
+
+function monitorsQuestion(ref: SourceRef, settings: ArizeSettings, cursor: string | null): SourceQuestion {
+  const otherwise = cursor === null ? graphqlQuestion(ref, settings) : null;
+  return {
+    request: monitorsRequest(ref, settings, cursor),
+    toReading: (json, { targets }) => {
+      const page = Page.safeParse(json);
+      const reading = readMonitors(page.success ? page.data.monitors : [json], targets, settings);
+      const { next_cursor: next, has_more: hasMore = true } = page.data?.pagination ?? {};
+      // A service that names the same page again would be read for ever.
+      return !hasMore || !next || next === cursor
+        ? reading
+        : { ...reading, next: [monitorsQuestion(ref, settings, next)] };
+    },
+    ...(otherwise === null ? {} : { otherwise }),
+  };
+}
+
+function monitorsRequest(
+  ref: SourceRef,
+  { apiKey, projectId, spaceId }: ArizeSettings,
+  cursor: string | null,
+): SourceRequest {
+  const headers = { authorization: `Bearer ${apiKey}`, accept: "application/json" };
+  if (ref.kind === "id")
+    return { method: "GET", path: `/v2/monitors/${encodeURIComponent(ref.id)}`, query: {}, headers };
+  const query = {
+    ...(spaceId === undefined ? {} : { space_id: spaceId }),
+    ...(projectId === undefined ? {} : { project_id: projectId }),
+    ...(ref.kind === "name" ? { name: ref.name } : {}),
+    limit: "100",
+    ...(cursor === null ? {} : { cursor }),
+  };
+  return { method: "GET", path: "/v2/monitors", query, headers };
+}
 
 function parse({ rawBody }: Delivery): unknown {
   const text = new TextDecoder().decode(rawBody);

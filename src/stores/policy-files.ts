@@ -2,7 +2,8 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join, sep } from "node:path";
 import { error, type Fault, type Finding } from "../core/fault.ts";
 import { policyIssues } from "../core/policy-issue.ts";
-import { Policy, PromptRef } from "../core/policy.ts";
+import { PolicyDocument, policyOfDocument } from "../core/policy-document.ts";
+import { PromptRef } from "../core/policy.ts";
 import { brokenSource, type PolicySource, type PromptFile } from "../core/policy-source.ts";
 import { readYaml } from "./yaml-document.ts";
 
@@ -59,8 +60,8 @@ export async function readPolicyFiles(directory: string): Promise<PolicyFiles> {
 export function policySource(file: string, text: string): PolicySource {
   const { value, faults, locate } = readYaml(file, text);
   if (faults.length > 0) return { file, document: null, faults: faults.slice(0, FAULTS_MAX), locate };
-  const parsed = Policy.safeParse(value);
-  if (parsed.success) return { file, document: parsed.data, faults: [], locate };
+  const parsed = PolicyDocument.safeParse(value);
+  if (parsed.success) return { file, document: policyOfDocument(parsed.data), faults: [], locate };
   const issues = policyIssues(value, parsed.error.issues).slice(0, FAULTS_MAX);
   const found = issues.map(({ path, within, finding }): Fault => ({ ...finding, file, ...locate(path, within) }));
   return { file, document: null, faults: found, locate };

@@ -24,7 +24,30 @@ export interface ExposureQuery {
   readonly limit: number;
 }
 
+/** An exposure as reports count it, without whom it was for. */
+export interface ExposureFigures {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly policy: string;
+  readonly segment: string;
+  readonly variant: string;
+  readonly status: number;
+  readonly latencyMs: number;
+  readonly error: string | null;
+  readonly costUsd: number | null;
+}
+
 export interface SqliteExposures extends Exposures {
+  /**
+   * Shows each exposure that was decided from `since` on and before `until`, a page at a time: in between others get their
+   * turn. Pages are found by their ids, which grow with time, so that neither an index nor a pass over older rows is needed.
+   * An answer that took longer than six hours may be left out.
+   * @returns when the oldest exposure that is kept was decided; null while there is none
+   */
+  readonly scan: (
+    period: { readonly since: number; readonly until: number },
+    visit: (figures: ExposureFigures) => void,
+  ) => Promise<number | null>;
   /** The newest exposures first, those still in memory too where the disk takes them. */
   readonly recent: (query: ExposureQuery) => Promise<readonly Exposure[]>;
   /** Writes what is buffered and stops; what could not be written is counted as dropped. The database stays open. */
@@ -89,6 +112,10 @@ export function createSqliteExposures(
       await flush();
       return database.attempt(() => table.recent(query));
     },
+    scan: async (period, visit) => {
+      await flush();
+      return scanExposures(database, period, visit);
+    },
     close: async () => {
       if (isClosed) return;
       isClosed = true;
@@ -128,6 +155,64 @@ function openTable({ connection, attempt, transaction }: Database, rowsMax: numb
       (segment === undefined ? ofPolicy.all(policy, limit) : ofSegment.all(policy, segment, limit)).map(toExposure),
   };
 }
+
+/** About two milliseconds of reading, for which nothing else runs. */
+const PAGE = 2000;
+/** Rows are in the order in which answers ended; this is how much later that may be than the decision. */
+const ANSWER_MS_MAX = 6 * 3_600_000;
+
+async function scanExposures(
+  { connection, attempt }: Database,
+  { since, until }: { readonly since: number; readonly until: number },
+  visit: (figures: ExposureFigures) => void,
+): Promise<number | null> {
+  const { ends, atOf, page } = attempt(() => ({
+    // Asked for both in one go, SQLite reads the whole table.
+    ends: connection.prepare(
+      "SELECT (SELECT min(id) FROM exposures) AS first, (SELECT max(id) FROM exposures) AS last",
+    ),
+    atOf: connection.prepare("SELECT at FROM exposures WHERE id >= ? ORDER BY id LIMIT 1"),
+    page: connection.prepare(
+      `SELECT id, at, policy, segment, variant, status, latency_ms, error, json_extract(answered, '$.costUsd')
+         FROM exposures WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`,
+    ),
+  }));
+  page.setReturnArrays(true);
+  const { first, last } = attempt(() => ends.get()) ?? {};
+  if (first == null || last == null) return null;
+  const readAt = (id: number): number => Number(attempt(() => atOf.get(id))?.at ?? Infinity);
+  let [low, high] = [Number(first), Number(last) + 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (readAt(middle) < since - ANSWER_MS_MAX) low = middle + 1;
+    else high = middle;
+  }
+  for (let after = low - 1; ;) {
+    const rows = attempt(() => page.all(after, last, PAGE)) as unknown as SQLOutputValue[][];
+    for (const row of rows) {
+      const at = Number(row[1]);
+      if (at >= since && at < until) visit(figuresOf(row, at));
+    }
+    if (rows.length < PAGE) break;
+    after = Number(rows.at(-1)?.[0]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return readAt(Number(first));
+}
+
+const figuresOf = (row: readonly SQLOutputValue[], at: number): ExposureFigures => {
+  const [, , policy, segment, variant, status, latencyMs, error, costUsd] = row;
+  return {
+    at,
+    policy: String(policy),
+    segment: String(segment),
+    variant: String(variant),
+    status: Number(status),
+    latencyMs: Number(latencyMs),
+    error: error == null ? null : String(error),
+    costUsd: costUsd == null ? null : Number(costUsd),
+  };
+};
 
 /** Files of the first version did not say who answered. */
 function addMissingColumn(connection: Database["connection"]): void {

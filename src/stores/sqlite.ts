@@ -44,6 +44,8 @@ const EXPOSURES = `
 const KINDS = {
   ledger: { application: "segue", schema: META + LEDGER, isLasting: true },
   exposures: { application: "segue-exposures", schema: META + EXPOSURES, isLasting: false },
+  /** Its tables are its adapter's. */
+  outbox: { application: "segue-outbox", schema: META, isLasting: false },
 } as const;
 type Kind = keyof typeof KINDS;
 
@@ -134,7 +136,9 @@ function checkOrigin(connection: DatabaseSync, file: string, kind: Kind): void {
   if (meta.length === 1 && found !== undefined && found !== KINDS[kind])
     throw broken(
       file,
-      kind === "ledger" ? "it is not a ledger, but holds exposures" : "it is a ledger",
+      found === KINDS.ledger
+        ? "it is a ledger"
+        : `it holds ${found === KINDS.outbox ? "an outbox" : "exposures"}, not what is looked for`,
       "foreign_file",
     );
   if (meta.length !== 1 || row === undefined || found === undefined)

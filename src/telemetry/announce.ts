@@ -42,6 +42,8 @@ export function announce(log: Log, { seq, event }: LedgerEntry): void {
     case "key.created":
     case "key.revoked":
     case "policy.published":
+    case "prompt.proposed":
+    case "prompt.withdrawn":
       return undefined;
   }
 }

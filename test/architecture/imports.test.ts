@@ -155,13 +155,28 @@ describe("imports point inward:", () => {
     { folder: "src/languages/", vendors: ["eld"] },
     { folder: "src/prices/", vendors: ["@pydantic/genai-prices"] },
     { folder: "src/sources/", vendors: [] },
-    { folder: "src/telemetry/", vendors: [] },
+    {
+      folder: "src/telemetry/",
+      vendors: [
+        "@arizeai/openinference-semantic-conventions",
+        "undici",
+        ...["buffer", "crypto", "fs", "path", "sqlite", "worker_threads", "zlib"].map((name) => `node:${name}`),
+        "src/privacy/",
+      ],
+    },
+    { folder: "src/privacy/", vendors: ["libphonenumber-js"] },
+    { folder: "src/annotators/", vendors: [] },
+    { folder: "src/arize/", vendors: ["src/monitors/"] },
+    { folder: "src/monitors/", vendors: [] },
+    { folder: "src/prompt-hubs/", vendors: [] },
   ])("adapters in $folder import core, ports and their own", ({ folder, vendors }) => {
     expect(foreign([folder], [...INNER, folder, ...vendors])).toEqual([]);
   });
 
   test("routes import the core, ports, the verbs' types and schemas, and Hono", () => {
-    expect(foreign(["routes/"], [...INNER, "routes/", "src/gateway/", "src/loop/", "hono"])).toEqual([]);
+    expect(foreign(["routes/"], [...INNER, "routes/", "src/gateway/", "src/loop/", "src/reports/", "hono"])).toEqual(
+      [],
+    );
   });
 
   test("routes take no verb of the loop as a value", () => {
@@ -172,8 +187,10 @@ describe("imports point inward:", () => {
   });
 
   test("only entry points and the composition pick adapters; the configuration knows their registries", () => {
-    const adapter = /^src\/(stores|flags|providers|sources|telemetry|prices|judges|languages)\//;
-    const mayPick = /^src\/(worker|node|node-providers|cli|compose)\.ts$|^src\/(cli|demo|replay|sdk)\//;
+    const adapter =
+      /^src\/(stores|flags|providers|sources|telemetry|prices|judges|languages|annotators|privacy|prompt-hubs)\//;
+    const mayPick =
+      /^src\/(worker|node|node-providers|node-exports|cli|compose)\.ts$|^src\/(cli|demo|replay|sdk)\/|^src\/telemetry\/content\//;
     const picks = imports
       .filter(({ by, of }) => adapter.test(of) && adapter.exec(by)?.[0] !== adapter.exec(of)?.[0] && !mayPick.test(by))
       .filter(({ by, of }) => !(by === "src/config.ts" && of.endsWith("/index.ts")));
@@ -200,13 +217,14 @@ describe("each vendor's package is imported by one file:", () => {
     { vendor: "@pydantic/genai-prices", by: "src/prices/genai-prices.ts" },
     { vendor: "@cfworker/json-schema", by: "src/core/checks/json-schema.ts" },
     { vendor: "eld", by: "src/languages/eld.ts" },
+    { vendor: "libphonenumber-js", by: "src/privacy/phones.ts" },
   ])("$vendor by $by", ({ vendor, by }) => {
     expect(importersOf(vendor)).toEqual([by]);
   });
 
   test.each([
-    { vendor: "undici", within: /^src\/(node-providers|providers\/undici-transport)\.ts$/ },
-    { vendor: "node:sqlite", within: /^src\/stores\/sqlite[\w-]*\.ts$/ },
+    { vendor: "undici", within: /^src\/(node-providers|providers\/undici-transport|telemetry\/undici-post)\.ts$/ },
+    { vendor: "node:sqlite", within: /^src\/(stores\/sqlite[\w-]*|telemetry\/spans\/spool-lane)\.ts$/ },
     { vendor: "commander", within: /^src\/cli(\.ts|\/)/ },
     { vendor: "openai", within: /^src\/demo\// },
     { vendor: "@marcbachmann/cel-js", within: /^src\/core\/(predicate|predicate-domain|reachability)\.ts$/ },

@@ -26,6 +26,7 @@ describe("the options", () => {
       gate: null,
       soakMinutes: null,
       checkout: "/here",
+      content: false,
     });
   });
 

@@ -40,7 +40,8 @@ const machine: Machine = {
 };
 const micro = {
   decisions: [{ segments: 10, us: 1.23456, bytes: 100, compileMs: 1 }],
-  exposureUs: 5,
+  exposureUs: 4,
+  spanUs: 1,
 } as const;
 
 describe("a quantile", () => {

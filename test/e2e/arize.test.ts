@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fakeArize, hmacHeaders, monitorId } from "../fakes/arize.ts";
+import { fakeArize, hmacHeaders, monitorId } from "../fakes/arize/arize.ts";
 import { publishChat } from "./chat-policy.ts";
 import { createWorkspace, until, type SegueServer, type Workspace } from "./segue-process.ts";
 

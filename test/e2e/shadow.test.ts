@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { compose } from "../../src/compose.ts";
+import { noExports } from "../../src/exports.ts";
 import { keyText, type ApiKey } from "../../src/core/api-key.ts";
 import { sha256 } from "../../src/core/digest.ts";
 import { Policy } from "../../src/core/policy.ts";
@@ -90,6 +91,8 @@ test("a rung that was only ever asked in the shadow is what the loop moves to, a
         secrets: ["a secret of the test"],
         knownSources: sources,
         sources: [],
+        promptHubs: {},
+        exports: noExports,
         fetch: () => Promise.reject(new Error("no network in this test")),
         sleep: () => Promise.resolve(),
       },

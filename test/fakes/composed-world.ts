@@ -1,4 +1,5 @@
 import { compose } from "../../src/compose.ts";
+import { noExports } from "../../src/exports.ts";
 import { keyText, type ApiKey } from "../../src/core/api-key.ts";
 import { sha256 } from "../../src/core/digest.ts";
 import type { Event } from "../../src/core/event.ts";
@@ -83,6 +84,8 @@ export async function composedWorld() {
       secrets: ["a secret of the test"],
       knownSources: sources,
       sources: [],
+      promptHubs: {},
+      exports: noExports,
       fetch: () => Promise.reject(new Error("no network in this test")),
       sleep: () => Promise.resolve(),
     },

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { compose } from "../../src/compose.ts";
+import { noExports } from "../../src/exports.ts";
 import { keyText, type ApiKey } from "../../src/core/api-key.ts";
 import { sha256 } from "../../src/core/digest.ts";
 import type { Signal } from "../../src/core/signal.ts";
@@ -102,6 +103,8 @@ export async function servedWorld() {
         secrets: ["a secret of the test"],
         knownSources: sources,
         sources: [],
+        promptHubs: {},
+        exports: noExports,
         fetch: () => Promise.reject(new Error("no network in this test")),
         sleep: () => Promise.resolve(),
       },

@@ -4,7 +4,7 @@ import { receiveWebhook } from "../../src/loop/receive-webhook.ts";
 import { arize } from "../../src/sources/arize.ts";
 import { configureSource } from "../../src/core/signal-source.ts";
 import { sources } from "../../src/sources/index.ts";
-import { fakeArize, hmacHeaders, monitorId, type MonitorJson } from "../fakes/arize.ts";
+import { fakeArize, hmacHeaders, monitorId, type MonitorJson } from "../fakes/arize/arize.ts";
 import { signalWorld, START } from "../fakes/signal-world.ts";
 
 const closers: (() => Promise<void>)[] = [];

@@ -26,6 +26,7 @@ const rules: Readonly<Record<string, Rule>> = {
     of: "one",
     body: (policy) => ({ policies: [...new Set(["support-chat", policy])].map((id) => ({ policy: policyNamed(id) })) }),
   },
+  "GET /api/reports/segments": { scope: "read", of: "list" },
   "GET /api/signals": { scope: "read", of: "list" },
   "POST /api/signals": {
     scope: "signal",

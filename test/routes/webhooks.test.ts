@@ -10,7 +10,7 @@ import { receiveWebhook } from "../../src/loop/receive-webhook.ts";
 import { arize } from "../../src/sources/arize.ts";
 import { configureSource } from "../../src/core/signal-source.ts";
 import { sources } from "../../src/sources/index.ts";
-import { bearerHeaders, fakeArize, hmacHeaders, monitorId } from "../fakes/arize.ts";
+import { bearerHeaders, fakeArize, hmacHeaders, monitorId } from "../fakes/arize/arize.ts";
 import { signalWorld, START } from "../fakes/signal-world.ts";
 
 const closers: (() => Promise<void>)[] = [];

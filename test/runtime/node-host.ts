@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { Agent } from "undici";
 import { compose } from "../../src/compose.ts";
+import { noExports } from "../../src/exports.ts";
 import { promptsOf } from "../../src/core/policy-source.ts";
 import { staticFlags } from "../../src/flags/static.ts";
 import { nodeListener } from "../../src/node-listener.ts";
@@ -52,6 +53,8 @@ export async function startNodeHost({ keys, policies }: { keys: Keys; policies: 
       counters: memoryCounters(),
       knownSources: {},
       sources: [],
+      promptHubs: {},
+      exports: noExports,
       fetch: globalThis.fetch,
       sleep: () => Promise.resolve(),
       secrets: [SECRET],

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { compose } from "../../src/compose.ts";
+import { noExports } from "../../src/exports.ts";
 import { keyText } from "../../src/core/api-key.ts";
 import { sha256 } from "../../src/core/digest.ts";
 import type { Event } from "../../src/core/event.ts";
@@ -118,6 +119,8 @@ export async function serverAt(moment: Moment) {
       secrets: ["a secret of the test"],
       knownSources: {},
       sources: [],
+      promptHubs: {},
+      exports: noExports,
       fetch: () => Promise.reject(new Error("no network in this test")),
       sleep: () => Promise.resolve(),
     },

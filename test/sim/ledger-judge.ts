@@ -128,6 +128,8 @@ function takeIn(model: Model, entry: Written): void {
     case "escalation.resolved":
     case "flag.effect-started":
     case "flag.effect-ended":
+    case "prompt.proposed":
+    case "prompt.withdrawn":
     case "key.created":
     case "key.revoked":
       return;

@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { arize, ArizeSettings, monitorRefs } from "../../src/sources/arize.ts";
-import { configureSource, type Delivery } from "../../src/core/signal-source.ts";
+import { configureSource, type Delivery, type SourceContext } from "../../src/core/signal-source.ts";
 import { stateAfter } from "../core/state-after.ts";
-import { hmacHeaders, monitorId } from "../fakes/arize.ts";
+import { hmacHeaders, monitorId } from "../fakes/arize/arize.ts";
 import { published, START } from "../fakes/signal-world.ts";
 
 const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg";
@@ -18,6 +18,10 @@ const delivery = (body: string, headers: Record<string, string>): Delivery => ({
   at: START,
 });
 const timestamp = START / 1000;
+const context: SourceContext = { targets: stateAfter([published()]), now: START };
+/** How an answer to a sweep reads. */
+const reading = (json: unknown, targets = context.targets, source = configured()) =>
+  source.questions({ kind: "sweep" }, { ...context, targets })[0]!.toReading(json, { ...context, targets });
 
 describe("an HMAC delivery", () => {
   const body = '{"event":"monitor.triggered"}';
@@ -156,7 +160,7 @@ describe("what a body points at", () => {
         (text) => {
           const refs = monitorRefs({ text: `https://x/monitors/${text}` }, "seg");
           for (const ref of refs) {
-            const { path } = configured().read(ref, null);
+            const { path } = configured().questions(ref, context)[0]!.request;
             expect(path).toMatch(/^\/v2\/monitors\/[^/?#]+$/);
             expect(new URL(`http://arize.test${path}`).pathname).toBe(path);
           }
@@ -169,19 +173,24 @@ test("reading is described relative to the configured base URL, with the API key
   const source = configured({ baseUrl: "https://api.eu-west-1a.arize.com", projectId: "p1" });
   const headers = { authorization: "Bearer k", accept: "application/json" };
   expect(source.baseUrl).toBe("https://api.eu-west-1a.arize.com");
-  expect(source.read({ kind: "id", id: "a=/b" }, null)).toEqual({
+  expect(source.questions({ kind: "id", id: "a=/b" }, context)[0]!.request).toEqual({
     method: "GET",
     path: "/v2/monitors/a%3D%2Fb",
     query: {},
     headers,
   });
-  expect(source.read({ kind: "sweep" }, "c2")).toEqual({
-    method: "GET",
-    path: "/v2/monitors",
-    query: { project_id: "p1", limit: "100", cursor: "c2" },
-    headers,
+  const page = { monitors: [], pagination: { has_more: true, next_cursor: "c2" } };
+  expect(reading(page, context.targets, source).next?.map(({ request }) => request)).toEqual([
+    {
+      method: "GET",
+      path: "/v2/monitors",
+      query: { project_id: "p1", limit: "100", cursor: "c2" },
+      headers,
+    },
+  ]);
+  expect(source.questions({ kind: "name", name: "seg|a|b|c" }, context)[0]!.request.query).toMatchObject({
+    name: "seg|a|b|c",
   });
-  expect(source.read({ kind: "name", name: "seg|a|b|c" }, null).query).toMatchObject({ name: "seg|a|b|c" });
 });
 
 describe("a monitor", () => {
@@ -189,13 +198,13 @@ describe("a monitor", () => {
     readFileSync(new URL("../fixtures/arize/monitor-triggered.json", import.meta.url), "utf8"),
   ) as object;
   const state = stateAfter([published()]);
-  const read = (over: object = {}, targets = state) => configured().toSignals({ ...monitor, ...over }, targets);
+  const read = (over: object = {}, targets = state) => reading({ ...monitor, ...over }, targets);
 
   test("that is triggered is a degraded signal on the segment's incumbent", () =>
     expect(read()).toEqual({
       signals: [
         {
-          id: "TW9uaXRvcjo5OTk6YWI=@2026-09-01T10:00:00Z@TRIGGERED",
+          id: "TW9uaXRvcjo5OTk6YWI=@2026-09-01T10:00:00.000Z@TRIGGERED",
           source: "arize",
           policy: "support",
           segment: "prime",
@@ -211,7 +220,6 @@ describe("a monitor", () => {
         },
       ],
       ignored: {},
-      cursor: null,
     }));
 
   test.each([
@@ -243,7 +251,7 @@ describe("a monitor", () => {
     { ignored: "unreadable", over: { status: "PAUSED" } },
     { ignored: "unreadable", over: { evaluated_at: "yesterday" } },
   ])("is ignored as $ignored with $over, and counted", ({ ignored, over }) =>
-    expect(read(over)).toEqual({ signals: [], ignored: { [ignored]: 1 }, cursor: null }),
+    expect(read(over)).toEqual({ signals: [], ignored: { [ignored]: 1 } }),
   );
 
   test("is known by its notes alone, or by its name alone", () => {
@@ -264,8 +272,11 @@ describe("a monitor", () => {
 
   test("keeps one malformed neighbour from hiding it in a page", () => {
     const page = { monitors: [{ id: 5 }, monitor, null], pagination: { has_more: true, next_cursor: "c2" } };
-    const reading = configured().toSignals(page, state);
-    expect(reading).toMatchObject({ signals: [{ segment: "prime" }], ignored: { unreadable: 2 }, cursor: "c2" });
+    expect(reading(page)).toMatchObject({
+      signals: [{ segment: "prime" }],
+      ignored: { unreadable: 2 },
+      next: [{ request: { query: { cursor: "c2" } } }],
+    });
   });
 
   test("holds nothing against a new incumbent that the one before did", () => {
@@ -295,8 +306,8 @@ describe("a monitor", () => {
           fc.jsonValue().map((value) => ({ ...monitor, threshold: value, notes: value, evaluated_at: value })),
         ),
         (answer) => {
-          const reading = configured().toSignals(answer, state);
-          expect(reading.signals.length + Object.values(reading.ignored).reduce((a, b) => a + b, 0)).toBeGreaterThan(0);
+          const { signals, ignored } = reading(answer);
+          expect(signals.length + Object.values(ignored).reduce((a, b) => a + b, 0)).toBeGreaterThan(0);
         },
       ),
     ));

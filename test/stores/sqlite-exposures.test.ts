@@ -154,3 +154,54 @@ describe("exposures", () => {
     expect(failing.dropped.total).toBe(2);
   });
 });
+
+describe("a scan of exposures", () => {
+  const START = 1_780_000_000_000;
+  const HOUR = 3_600_000;
+  const scan = async (exposures: SqliteExposures, since: number, until: number) => {
+    const seen: number[] = [];
+    const oldest = await exposures.scan({ since, until }, ({ at }) => seen.push(at));
+    return { seen, oldest };
+  };
+
+  test("shows those that were decided within the period, over many pages, with their figures", async () => {
+    const { exposures } = create();
+    for (let id = 1; id <= 5000; id++) exposures.record(exposure(id));
+    const { seen, oldest } = await scan(exposures, START + 100, START + 4900);
+    expect(seen).toEqual(Array.from({ length: 4800 }, (_, index) => START + 100 + index));
+    expect(oldest).toBe(START + 1);
+    const figures: unknown[] = [];
+    await exposures.scan({ since: START + 3, until: START + 5 }, (one) => figures.push(one));
+    const about = { policy: "support-chat", segment: "emea-free", variant: "gpt-large", status: 200, latencyMs: 12.5 };
+    expect(figures).toEqual([
+      { ...about, at: START + 3, error: null, costUsd: null },
+      { ...about, at: START + 4, error: "upstream cut the stream", costUsd: 0.0025 },
+    ]);
+  });
+
+  test("finds answers that took hours, behind those that were decided later", async () => {
+    const { exposures } = create();
+    for (let hour = 0; hour < 48; hour++) {
+      exposures.record({ ...exposure(hour), at: START + hour * HOUR });
+      // It ended now, and was decided five hours ago.
+      exposures.record({ ...exposure(hour), at: START + (hour - 5) * HOUR + 1 });
+    }
+    const { seen } = await scan(exposures, START + 20 * HOUR, START + 22 * HOUR);
+    expect(seen.sort()).toEqual([20, 21].flatMap((hour) => [START + hour * HOUR, START + hour * HOUR + 1]));
+  });
+
+  test("reads no page of what is older than it needs", async () => {
+    const { exposures } = create();
+    for (let id = 1; id <= 5000; id++) exposures.record({ ...exposure(id), at: START + id * HOUR });
+    await exposures.flush();
+    // A row that no page may touch: reading its cost would fail.
+    database.connection.exec("UPDATE exposures SET answered = 'no JSON' WHERE id < 4800");
+    const { seen } = await scan(exposures, START + 4990 * HOUR, START + 6000 * HOUR);
+    expect(seen).toHaveLength(11);
+  });
+
+  test("of nothing shows nothing", async () => {
+    const { exposures } = create();
+    expect(await scan(exposures, 0, START * 2)).toEqual({ seen: [], oldest: null });
+  });
+});

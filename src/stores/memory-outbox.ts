@@ -1,0 +1,105 @@
+import type { Counters, Outbox, OutboxAdded, OutboxBody, OutboxEntry, OutboxItem, OutboxSettlement } from "../ports.ts";
+import { mergedBody, OUTBOX_BOUNDS, type OutboxBounds } from "./outbox-bounds.ts";
+
+interface Waiting {
+  readonly id: string;
+  body: OutboxBody;
+  readonly addedAt: number;
+  readyAt: number;
+  token: string | null;
+  isRevised: boolean;
+  strikes: number;
+  struckAt: number | null;
+}
+
+interface Topic {
+  readonly waiting: Map<string, Waiting>;
+  /** Oldest first. */
+  readonly buried: { readonly id: string; readonly body: OutboxBody; readonly problem: string }[];
+}
+
+/** An outbox within one process; what it holds ends with the process. */
+export function createMemoryOutbox(
+  { counters }: { readonly counters: Counters },
+  { waitingMax, buriedMax }: OutboxBounds = OUTBOX_BOUNDS,
+): Outbox {
+  const topics = new Map<string, Topic>();
+  let claims = 0;
+  const topicOf = (name: string): Topic => {
+    const topic = topics.get(name) ?? { waiting: new Map(), buried: [] };
+    topics.set(name, topic);
+    return topic;
+  };
+  const addOne = (item: OutboxItem, now: number): OutboxAdded => {
+    const added = addTo(topicOf(item.topic), item, { now, waitingMax });
+    if (added === "full") counters.add("segue_outbox_dropped_total", { topic: item.topic, reason: "full" });
+    return added;
+  };
+  return {
+    add: async (items, now) => items.map((item) => addOne(item, now)),
+    claim: async (topic, { limit, leaseMs, now }) => {
+      const token = `claim-${++claims}`;
+      const ready = [...topicOf(topic).waiting.values()]
+        .filter(({ readyAt }) => readyAt <= now)
+        .sort((a, b) => a.readyAt - b.readyAt)
+        .slice(0, limit);
+      for (const item of ready) Object.assign(item, { token, isRevised: false, readyAt: now + leaseMs });
+      return { token, entries: ready.map(entryOf) };
+    },
+    settle: async (name, { token, settlements, now }) => {
+      const topic = topicOf(name);
+      for (const settlement of settlements) {
+        const item = topic.waiting.get(settlement.id);
+        if (item?.token === token) settleIn(topic, item, { settlement, now });
+      }
+      const forgotten = topic.buried.splice(0, Math.max(0, topic.buried.length - buriedMax)).length;
+      if (forgotten > 0) counters.add("segue_outbox_dropped_total", { topic: name, reason: "buried" }, forgotten);
+    },
+    counts: async (topic) => ({ waiting: topicOf(topic).waiting.size, buried: topicOf(topic).buried.length }),
+    readBuried: async (topic, limit) => topicOf(topic).buried.toReversed().slice(0, limit),
+  };
+}
+
+const FRESH = { token: null, isRevised: false, strikes: 0, struckAt: null };
+
+function addTo(
+  { waiting }: Topic,
+  { id, body, readyAt }: OutboxItem,
+  { now, waitingMax }: { readonly now: number; readonly waitingMax: number },
+): OutboxAdded {
+  const known = waiting.get(id);
+  if (known === undefined) {
+    if (waiting.size >= waitingMax) return "full";
+    waiting.set(id, { id, body: { ...body }, addedAt: now, readyAt, ...FRESH });
+    return "added";
+  }
+  const merged = mergedBody(known.body, body);
+  if (merged === null) return "unchanged";
+  known.body = merged;
+  known.isRevised = known.token !== null;
+  return "replaced";
+}
+
+function settleIn(
+  { waiting, buried }: Topic,
+  item: Waiting,
+  { settlement, now }: { readonly settlement: OutboxSettlement; readonly now: number },
+): void {
+  const { id, body, isRevised } = item;
+  item.token = null;
+  item.isRevised = false;
+  if (settlement.kind === "later") {
+    item.readyAt = settlement.at;
+    item.strikes += settlement.isStrike ? 1 : 0;
+    if (settlement.isStrike) item.struckAt ??= now;
+  } else if (isRevised) {
+    Object.assign(item, FRESH, { readyAt: now });
+  } else {
+    waiting.delete(id);
+    if (settlement.kind === "buried") buried.push({ id, body, problem: settlement.problem });
+  }
+}
+
+const entryOf = ({ id, body, addedAt, strikes, struckAt }: Waiting): OutboxEntry => {
+  return { id, body, addedAt, strikes, struckAt };
+};
