@@ -3,7 +3,9 @@ import type { FeedbackReceipt } from "../gateway/record-feedback.ts";
 import { segueApi, type SegueApiOptions } from "./segue-api.ts";
 
 export type { SegueApiOptions } from "./segue-api.ts";
-export { SegueError } from "./segue-error.ts";
+import { SegueError } from "./segue-error.ts";
+
+export { SegueError };
 
 /** What an answer was worth: a score in [0,1], or a label that the metric gives a score. */
 export type FeedbackInput = {
@@ -11,7 +13,10 @@ export type FeedbackInput = {
   readonly predictionId: string;
   /** A feedback metric of the policy. */
   readonly name: string;
+  /** Sent on with it where feedback is sent on. */
   readonly comment?: string;
+  /** Who judged; an unnamed person when absent. */
+  readonly annotator?: { readonly kind: "HUMAN" | "LLM" | "CODE"; readonly id?: string };
 } & ({ readonly score: number; readonly label?: never } | { readonly label: string; readonly score?: never });
 
 export interface DecideInput {
@@ -37,6 +42,14 @@ export interface SegueClient {
    * Throws `SegueError`.
    */
   readonly feedback: (feedback: FeedbackInput, options?: CallOptions) => Promise<FeedbackReceipt>;
+  /**
+   * The same for up to 1 000 answers at once. What is wrong with one takes nothing from the others: its place has the error.
+   * Throws `SegueError`.
+   */
+  readonly feedbackBatch: (
+    feedback: readonly FeedbackInput[],
+    options?: CallOptions,
+  ) => Promise<readonly (FeedbackReceipt | SegueError)[]>;
   /** What such a request would be served and why; no model is called and nothing is recorded. Throws `SegueError`. */
   readonly decide: (query: DecideInput, options?: CallOptions) => Promise<ServerDecision>;
 }
@@ -45,9 +58,12 @@ export interface SegueClient {
 export function createSegueClient(options: SegueApiOptions): SegueClient {
   const { call } = segueApi(options);
   return {
-    feedback: async ({ predictionId, name, score, label, comment }, { signal } = {}) => {
-      const body = { prediction_id: predictionId, name, score, label, comment };
-      return (await call({ method: "POST", path: "/v1/feedback", body, signal })) as FeedbackReceipt;
+    feedback: async (feedback, { signal } = {}) =>
+      (await call({ method: "POST", path: "/v1/feedback", body: bodyOf(feedback), signal })) as FeedbackReceipt,
+    feedbackBatch: async (feedback, { signal } = {}) => {
+      const body = { feedback: feedback.map(bodyOf) };
+      const answer = await call({ method: "POST", path: "/v1/feedback", body, signal });
+      return (answer as { readonly feedback: readonly BatchItem[] }).feedback.map(resultOf);
     },
     decide: async ({ policy, attributes, session, user }, { signal } = {}) => {
       const body = { model: policy, attributes, session, user };
@@ -56,6 +72,19 @@ export function createSegueClient(options: SegueApiOptions): SegueClient {
       return { ...explained, feedbackWanted: wanted === true };
     },
   };
+}
+
+const bodyOf = ({ predictionId, ...feedback }: FeedbackInput): object => ({ prediction_id: predictionId, ...feedback });
+
+type BatchItem =
+  | FeedbackReceipt
+  | { readonly error: { readonly message: string; readonly code: string; readonly param?: string | null } };
+
+function resultOf(item: BatchItem): FeedbackReceipt | SegueError {
+  if (!("error" in item)) return item;
+  const { message, code, param } = item.error;
+  // The call itself was answered; what was wrong is this item.
+  return new SegueError(message, { status: 400, code, ...(typeof param === "string" ? { param } : {}) });
 }
 
 const PREDICTION_ID = "x-segue-prediction-id";

@@ -65,6 +65,23 @@ const failureOf = async (call: Promise<unknown>): Promise<unknown> =>
   );
 
 describe("the client", () => {
+  test("sends a batch, of which each item has its own receipt or its own error", async () => {
+    const error = { message: "no such metric", type: "invalid_request_error", code: "unknown_metric", param: "name" };
+    script.push(json(207, { feedback: [receipt, { error }], errors: 1 }));
+    const [good, bad] = await client().feedbackBatch([
+      up,
+      { ...up, name: "nope", annotator: { kind: "LLM", id: "j1" } },
+    ]);
+    expect(good).toEqual(receipt);
+    expect(bad).toMatchObject({ name: "SegueError", code: "unknown_metric", param: "name" });
+    expect(seen[0]?.body).toEqual({
+      feedback: [
+        { prediction_id: "id-1", name: "thumbs", label: "up" },
+        { prediction_id: "id-1", name: "nope", label: "up", annotator: { kind: "LLM", id: "j1" } },
+      ],
+    });
+  });
+
   test("sends feedback as the server reads it", async () => {
     expect(await client().feedback({ ...up, comment: "well done" })).toEqual(receipt);
     expect(seen).toEqual([
