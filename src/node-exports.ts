@@ -97,6 +97,10 @@ function spansOf(
   const destinations = spanDestinations(config);
   if (destinations.length === 0) return null;
   const { log, counters } = deps;
+  log.info("answers are exported as spans", {
+    to: destinations.map(({ name, projectName }) => `${name} (project ${projectName})`),
+    spool: config.SEGUE_SPOOL,
+  });
   const runner = contentThread(deps);
   const spans = createSpans({
     ...deps,
