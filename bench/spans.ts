@@ -1,12 +1,11 @@
 /** What a span costs beside OpenTelemetry's own serializer for the same attributes: `node bench/spans.ts`, some seconds. */
 import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { readableSpan } from "../test/telemetry/spans/readable-span.ts";
-import { servedSpan } from "../test/telemetry/spans/served-spans.ts";
-import { measureSpan, spanCost } from "./overhead/span-cost.ts";
+import { benchSpan, measureSpan, spanCost } from "./overhead/span-cost.ts";
 
 const { recordUs, sendUs } = await measureSpan();
 const theirs = await spanCost(
-  (number) => readableSpan(servedSpan(number)),
+  (number) => readableSpan(benchSpan(number)),
   (readable) => {
     for (let at = 0; at < readable.length; at += 500)
       ProtobufTraceSerializer.serializeRequest(readable.slice(at, at + 500));
