@@ -135,6 +135,7 @@ function sendingOn({
   const redaction = () => ({
     text: (value: string) => value.replaceAll("ada@example.com", "[EMAIL]"),
     identifier: (kind: string, value: string) => `tok_${kind}_${value.length}`,
+    hidden: () => [],
   });
   Object.assign(world.deps, { sending: { queue, redaction } });
   const waiting = async (topic = "arize") => {

@@ -99,6 +99,16 @@ describe("a thread that redacts content", () => {
     expect(given[0]!.content.request).toEqual(request);
   });
 
+  test("takes content of several answers that lies in one piece of memory, as a spool reads it", async () => {
+    const memory = Buffer.concat(["joe@x.com", "bye"].map((text) => item(text).content.request));
+    const { length } = item("joe@x.com").content.request;
+    const parts = [memory.subarray(0, length), memory.subarray(length)];
+    const given = parts.map((request) => ({ ...item(""), content: { ...item("").content, request } }));
+    const encoded = (await encoderOf(thread().runner).encode(given)).map(textOf);
+    expect(encoded).toEqual([expect.stringContaining("[EMAIL]"), expect.stringContaining("bye")]);
+    expect(memory.length).toBeGreaterThan(length);
+  });
+
   test("that dies loses its jobs, and the next one gets another thread", async () => {
     const file = new URL(
       `data:text/javascript,import { parentPort } from "node:worker_threads"; parentPort.on("message", ({ id, job }) => { if (job.tasks.length > 1) process.exit(3); parentPort.postMessage({ id, encoded: [null] }); });`,

@@ -8,8 +8,9 @@ import {
 } from "../../../src/telemetry/spans/span-destinations.ts";
 import { createSpanQueue } from "../../../src/telemetry/spans/span-queue.ts";
 import { attributeBytes } from "../../../src/telemetry/spans/otlp-fields.ts";
+import { crankedTime } from "./cranked-time.ts";
 import { collector, exporting, numberOf } from "./exporting.ts";
-import { decision, plainRedaction, servedSpan, variant } from "./served-spans.ts";
+import { decision, plainRedaction, servedSpan, START, variant } from "./served-spans.ts";
 
 const plainDecision = { ...decision, variant: { ...variant, prompt: null } };
 
@@ -163,6 +164,19 @@ describe("an outage", () => {
     }
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
     expect(to.requests).toHaveLength(10);
+  });
+
+  test("is over when its pause is, though timers may fire before the clock says so and no more traffic comes", async () => {
+    const time = crankedTime(START);
+    const to = collector((_, request) => (request === 1 ? 503 : 200));
+    const clock = { now: () => time.clock.now() - 1 };
+    const { spans, settled } = exporting({ fetch: to.fetch, clock, deadlines: time.deadlines });
+    spans.record(servedSpan(1));
+    for (let second = 0; second < 3; second++) {
+      time.advance(1000);
+      await settled();
+    }
+    expect(to.numbers()).toEqual([1]);
   });
 
   test("is never left alone for longer than a minute, whatever the collector asks for, nor for less than it asks for", async () => {
