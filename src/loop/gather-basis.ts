@@ -242,20 +242,30 @@ function waitOf(
   { scoreboard, now }: LoopContext,
 ): ReturnBasis["wait"] {
   const { endedAt, since } = current;
-  if (lossDegraded === null || lossTolerated === null || endedAt === null) return null;
+  if (endedAt === null) return null;
   const row = { policy: policy.policy, segment: segment.id, metric };
   const serving = levelOf(scoreboard.level({ ...row, variant: current.incumbent }, { now, minutes: LIVE_MINUTES }));
   const healthy = levelOf(scoreboard.baseline({ ...row, variant }));
   const waitMinMs = policy.guard.revertSeconds * 1000;
+  // Without labels a probe could not be judged.
+  if (serving === null && (lossDegraded === null || lossTolerated === null)) return null;
+  // Where a source gave no figures, it may be as bad as can be and nothing may be won: then it is probed rarely.
+  const lossServing = serving?.lossMean ?? rounded(lossTolerated ?? 0);
   return {
-    lossDegraded: rounded(lossDegraded),
-    lossHealthy: healthy?.lossMean ?? rounded(lossTolerated),
-    lossServing: serving?.lossMean ?? rounded(lossTolerated),
+    lossDegraded: rounded(lossDegraded ?? 1),
+    lossHealthy: healthy?.lossMean ?? rounded(lossTolerated ?? lossServing),
+    lossServing,
     elapsedMs: endedAt - since + waitMinMs,
     waitedMs: now - endedAt,
     waitMinMs,
   };
 }
+
+/** Longer than the day after which sources repeat what they stand by. */
+const OUTSIDE_WORD_MS = 2 * 86_400_000;
+
+const isOutsideWord = (source: string, ageMs: number): boolean =>
+  !source.startsWith("detector:") && ageMs < OUTSIDE_WORD_MS;
 
 /** Rungs not to try, and why: what serves, what was rolled back lately, what some source says is degraded, and what fails with an incident. */
 export function exclusionsOf(
@@ -267,9 +277,9 @@ export function exclusionsOf(
   const exclude = (variant: string, why: Exclusion): void => void (found.has(variant) || found.set(variant, why));
   for (const [variant, at] of Object.entries(current.quarantine))
     if (isRecent(at)) exclude(variant, "rolled-back-lately");
-  // A detector cannot see a variant recover that is not served, so its word on one ages; another source can take its own back.
+  // Hardly a source sees a variant recover that is not served, so their word on one ages. Other sources than the detector repeat theirs while they stand by it.
   for (const { status, variant, source, observedAt } of signals)
-    if (status === "degraded" && (isRecent(observedAt) || !source.startsWith("detector:")))
+    if (status === "degraded" && (isRecent(observedAt) || isOutsideWord(source, now - observedAt)))
       exclude(variant, "called-degraded");
   const failing = Object.values(state.incidents).filter(
     (incident) => incident.policy === policy.policy && incident.recoveredAt === null,

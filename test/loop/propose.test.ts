@@ -129,6 +129,16 @@ describe("a degraded incumbent", () => {
     expect(proposalOf(reconcile(state, contextOf({ now })))?.change.to).toBe("second");
   });
 
+  test.each([
+    { days: 1, to: "third", because: "its source stands by it" },
+    { days: 3, to: "second", because: "its source would have said so again" },
+  ])("is moved to $to $days days after Arize called the second rung degraded, as $because", ({ days, to }) => {
+    const old = degraded(stateOf(), { variant: "second", source: "arize", observedAt: START + 1 });
+    const now = START + days * 86_400_000;
+    const state = degraded(old, { observedAt: now });
+    expect(proposalOf(reconcile(state, contextOf({ now })))?.change.to).toBe(to);
+  });
+
   test("on a metric that was never validated is not held because of the validated one's figures", () => {
     const objectives = [{ metric: "errors", against: "bound" as const, lossMax: 0.01 }];
     const metrics = { errors: { from: "error" as const }, helpful: { from: "feedback" as const } };
@@ -272,6 +282,13 @@ describe("the way back", () => {
     const bad = after(away(), [signalOf({ variant: "second", observedAt: NOW + 1 })], NOW);
     expect(isProbed(bad, NOW + 100 * HOUR)).toBe(false);
     expect(isProbed(away(), NOW + 100 * HOUR)).toBe(true);
+  });
+
+  test("is probed where its source gave no figures, later than with any, as labels of what serves can judge a probe", () => {
+    const state = away({ former: { ...left, lossDegraded: null, lossTolerated: null } });
+    const labelled = measured({ requests: () => 600, level: () => ({ labels: 100, lossMean: 0.1 }) });
+    expect(waitOf(state, labelled)).toBeGreaterThan(waitOf(away(), labelled));
+    expect(isProbed(state, NOW + 24 * HOUR, labelled)).toBe(true);
   });
 
   test("is not probed by the clock when nothing was measured that a probe could be judged by", () =>
