@@ -173,6 +173,13 @@ export async function compose(
     checkpoint: learnt.save,
     /** Saves what is large: labelled answers, and the history of losses. */
     checkpointCases: learnt.saveCases,
+    /** For a start that failed: it has learnt nothing, and must not overwrite what another instance saved. */
+    abandon: async () => {
+      loop.stop();
+      model.stop();
+      await exported.close();
+      await controlPlane.close();
+    },
     close: async () => {
       loop.stop();
       model.stop();

@@ -137,8 +137,7 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
     },
   );
   let isServing = false;
-  // A start that failed has learnt nothing, and must not overwrite what another instance saved.
-  opened.defer(() => (isServing ? segue.close() : segue.controlPlane.close()));
+  opened.defer(() => (isServing ? segue.close() : segue.abandon()));
   if (Object.keys(segue.controlPlane.state().keys).length === 0) throw noKeys();
   await warnOfOther(lease, { instance, now: clock.now(), data: config.SEGUE_DATA }, log);
 

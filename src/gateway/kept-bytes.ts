@@ -16,20 +16,30 @@ export interface KeptBytes {
 
 export function keptBytes(bytesMax: number): KeptBytes {
   let chunks: Uint8Array[] = [];
+  /** Those before it are forgotten. */
+  let from = 0;
   let size = 0;
   let first = "";
   let isWhole = true;
   let known: Seen | null = null;
+  const forget = (): readonly Uint8Array[] => {
+    if (from > 0) chunks = chunks.slice(from);
+    from = 0;
+    return chunks;
+  };
   return {
     add: (bytes) => {
       known = null;
       chunks.push(bytes);
       size += bytes.length;
-      if (size <= bytesMax || chunks.length === 1) return;
+      if (size <= bytesMax || chunks.length - from === 1) return;
       isWhole = false;
-      let dropped = 0;
-      while (size > bytesMax && dropped < chunks.length - 1) size -= chunks[dropped++]?.length ?? 0;
-      chunks = chunks.slice(dropped);
+      while (size > bytesMax && from < chunks.length - 1) {
+        size -= chunks[from]?.length ?? 0;
+        chunks[from++] = EMPTY;
+      }
+      // Seldom, because it copies all that are left.
+      if (from * 2 > chunks.length) forget();
     },
     setFirst: (text) => {
       known = null;
@@ -38,11 +48,11 @@ export function keptBytes(bytesMax: number): KeptBytes {
     seen: () => {
       if (known !== null) return known;
       let all: string | null = null;
-      const whole = (): string => (all ??= decoded(chunks));
-      known = { first, last: size <= LAST_BYTES ? whole() : decoded(tail(chunks)), all: whole };
+      const whole = (): string => (all ??= decoded(forget()));
+      known = { first, last: size <= LAST_BYTES ? whole() : decoded(tail(forget())), all: whole };
       return known;
     },
-    chunks: () => chunks,
+    chunks: forget,
     isWhole: () => isWhole,
   };
 }

@@ -163,4 +163,16 @@ describe("with SEGUE_SPOOL=on", () => {
     await untilSoon("all annotations arrived", () => missing(annotated()).length === 0);
     expect(withoutContent()).toEqual([]);
   }, 40_000);
+
+  test("a start that fails ends at once, although spans of before wait to be sent", async () => {
+    failAll(500);
+    await traffic(3);
+    await shop.server().stop("SIGKILL");
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const ran = await shop.home.run("serve", "--port", String((other.address() as AddressInfo).port));
+    other.close();
+    expect(ran).toMatchObject({ code: 1 });
+    expect(ran.stderr).toContain("Cannot listen");
+  }, 30_000);
 });
