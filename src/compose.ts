@@ -117,7 +117,8 @@ export async function compose(
   const { scoreboard, shadowMemory } = learnt;
   const recentExposures = createRecentExposures(counters);
   const exported = adapters.exports(knownPolicies(controlPlane));
-  const serving = servingOf({ controlPlane, log, nextTurn: () => new Promise((resolve) => adapters.later(resolve)) });
+  const nextTurn = () => new Promise<void>((resolve) => adapters.later(resolve));
+  const serving = servingOf({ controlPlane, log, nextTurn });
   const deps = {
     controlPlane,
     scoreboard,
@@ -138,6 +139,7 @@ export async function compose(
     exposures: countedExposures(adapters, { scoreboard, recentExposures, exposureLog: exported.exposureLog }),
     ...(exported.spans === undefined ? {} : { spans: exported.spans }),
     sending: exported.sending,
+    nextTurn,
   };
   const model = modelPlane(adapters, { ...deps, limits: learnt.limits });
   const sourcePolls = adapters.sources.map((source) => createSourcePolls(deps, source));

@@ -2,6 +2,17 @@ import { z } from "zod";
 import { RouterError } from "./core/errors.ts";
 import { forwardingProviders, type ForwardingKind } from "./providers/index.ts";
 
+/** What is at an address is told to people and written to logs, address included. */
+const Address = z.url().refine((text) => !hasCredentials(text), {
+  error: "must have no user name or password in it, because addresses are logged; give the key in its own variable",
+});
+
+function hasCredentials(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password } = new URL(text);
+  return username !== "" || password !== "";
+}
+
 const Milliseconds = z.coerce.number().int().positive();
 
 /** The name of the environment variable that holds a key. */
@@ -10,7 +21,7 @@ const KeyName = z.string().regex(/^[A-Z][A-Z0-9_]*$/);
 const ForwardingConfig = z.strictObject({
   kind: z.enum(Object.keys(forwardingProviders) as [ForwardingKind]),
   /** Base URL up to and including the version, such as `https://api.openai.com/v1`. */
-  baseUrl: z.url(),
+  baseUrl: Address,
   apiKeyEnv: KeyName.optional(),
   /** False for an upstream that refuses `stream_options`: what its streams use is then not known. */
   mayAskForUsage: z.boolean().default(true),
@@ -22,7 +33,7 @@ const LangchainConfig = z.strictObject({
   /** LangChain's name of the vendor, such as `anthropic`. */
   modelProvider: z.string().min(1),
   apiKeyEnv: KeyName.optional(),
-  baseUrl: z.url().optional(),
+  baseUrl: Address.optional(),
   /** Further fields for the vendor's constructor; never secrets. */
   fields: z.record(z.string(), z.json()).optional(),
   /** Request fields that go to constructor fields. */
@@ -96,7 +107,7 @@ const Config = z.object({
   SEGUE_PORT: z.coerce.number().int().min(0).max(65_535).default(8790),
   SEGUE_SECRET: Secrets.optional(),
   SEGUE_PROVIDERS: Providers.optional(),
-  OPENAI_BASE_URL: z.url().default("https://api.openai.com/v1"),
+  OPENAI_BASE_URL: Address.default("https://api.openai.com/v1"),
   SEGUE_BODY_BYTES_MAX: z.coerce
     .number()
     .int()
@@ -109,7 +120,7 @@ const Config = z.object({
   SEGUE_CHECKPOINT_MS: Milliseconds.default(5000),
   /** How long a stopping server lets running requests go on. */
   SEGUE_DRAIN_MS: Milliseconds.default(30_000),
-  SEGUE_ARIZE_URL: z.url().default("https://api.arize.com"),
+  SEGUE_ARIZE_URL: Address.default("https://api.arize.com"),
   SEGUE_ARIZE_API_KEY: z.string().min(1).optional(),
   SEGUE_ARIZE_SPACE_ID: z.string().min(1).optional(),
   SEGUE_ARIZE_PROJECT_ID: z.string().min(1).optional(),
@@ -121,21 +132,21 @@ const Config = z.object({
   /** By name, as spans are filed under it. */
   SEGUE_ARIZE_PROJECT: z.string().min(1).default("segue"),
   /** Where spans are sent, without `/traces`. */
-  SEGUE_ARIZE_OTLP_URL: z.url().default("https://otlp.arize.com/v1"),
-  SEGUE_ARIZE_GRAPHQL_URL: z.url().default("https://app.arize.com/graphql"),
+  SEGUE_ARIZE_OTLP_URL: Address.default("https://otlp.arize.com/v1"),
+  SEGUE_ARIZE_GRAPHQL_URL: Address.default("https://app.arize.com/graphql"),
   /** For GraphQL, which takes no other key. */
   SEGUE_ARIZE_DEVELOPER_KEY: z.string().min(1).optional(),
   /** The whole address of the log for tabular models. */
-  SEGUE_ARIZE_LOG_URL: z.url().default("https://api.arize.com/v1/log"),
+  SEGUE_ARIZE_LOG_URL: Address.default("https://api.arize.com/v1/log"),
   /** The feedback metric whose labels are sent there as actuals; nothing is sent there without one. */
   SEGUE_ARIZE_LOG_METRIC: z.string().min(1).optional(),
   /** Such as `http://phoenix:6006`. */
-  SEGUE_PHOENIX_URL: z.url().optional(),
+  SEGUE_PHOENIX_URL: Address.optional(),
   SEGUE_PHOENIX_API_KEY: z.string().min(1).optional(),
   SEGUE_PHOENIX_PROJECT: z.string().min(1).default("segue"),
   SEGUE_PHOENIX_POLL_MS: Milliseconds.default(60_000),
   /** Any other collector of OTLP over HTTP, with `/v1/traces`. */
-  SEGUE_OTLP_URL: z.url().optional(),
+  SEGUE_OTLP_URL: Address.optional(),
   /** `name=value` pairs, comma-separated, as OpenTelemetry writes them. */
   SEGUE_OTLP_HEADERS: OtlpHeaders.optional(),
   /** Whether spans are kept on the disk until they are sent, so that a crash loses none. */
@@ -146,10 +157,11 @@ const Config = z.object({
   SEGUE_PROMPTS_POLL_MS: Milliseconds.default(300_000),
   /** Where reports of the segments are written; none are without it. */
   SEGUE_REPORT_DIR: z.string().min(1).optional(),
-  SEGUE_REPORT_EVERY_HOURS: z.coerce.number().positive().default(24),
+  /** Whole hours, because reports begin and end with one; 90 days are as far back as losses are kept. */
+  SEGUE_REPORT_EVERY_HOURS: z.coerce.number().int().min(1).max(2160).default(24),
   SEGUE_REPORT_KEEP: z.coerce.number().int().positive().default(30),
   /** Where the CLI finds a running server, and the key it uses there. */
-  SEGUE_URL: z.url().optional(),
+  SEGUE_URL: Address.optional(),
   SEGUE_KEY: z.string().min(1).optional(),
 });
 export type Config = z.infer<typeof Config>;

@@ -8,7 +8,7 @@ export interface Exports {
   readonly sending?: FeedbackSending;
   /** The log for tabular models. */
   readonly exposureLog?: { readonly record: (exposure: Exposure) => void };
-  /** Sends what waits; for a timer. Never rejects. */
+  /** Begins to send what waits, and does not wait for it: no destination holds up another. For a timer; never rejects. */
   readonly deliver: () => Promise<void>;
   /** Sends what it can within some seconds, and lets go. */
   readonly close: () => Promise<void>;

@@ -6,15 +6,17 @@ import { arizeLogSender } from "./annotators/arize-log-sender.ts";
 import {
   arizeDestination as arizeFeedback,
   createAnnotationQueue,
+  type Exported,
   phoenixDestination as phoenixFeedback,
 } from "./annotators/annotation-queue.ts";
 import { phoenixAnnotator } from "./annotators/phoenix.ts";
 import type { Config } from "./config.ts";
-import type { AnnotatedMetric } from "./core/annotation.ts";
+import type { AnnotatedMetric, Annotation } from "./core/annotation.ts";
 import type { Policy } from "./core/policy.ts";
 import type { ContentRedaction } from "./core/privacy.ts";
 import type { Exports, KnownPolicies, MakeExports } from "./exports.ts";
 import { outboxDelivery } from "./loop/deliver-outbox.ts";
+import { atMost } from "./node-timers.ts";
 import type { Clock, Counters, Deadlines, Flags, Log, Outbox, OutboxSender, Random, Spans } from "./ports.ts";
 import { spanRedactions } from "./privacy/span-redaction.ts";
 import { createContentEncoder } from "./telemetry/content/content-encoder.ts";
@@ -28,6 +30,7 @@ import {
 } from "./telemetry/spans/span-destinations.ts";
 import { createSpanQueue } from "./telemetry/spans/span-queue.ts";
 import { openSpanSpool } from "./telemetry/spans/span-spool.ts";
+import { createSpanSampling, type SpanSampling } from "./telemetry/spans/span-sampling.ts";
 import { undiciPost } from "./telemetry/undici-post.ts";
 
 export interface NodeExportsDeps {
@@ -129,10 +132,15 @@ interface FeedbackExports {
   readonly close: () => Promise<void>;
 }
 
+/** In which what is under way may end by itself, and what is broken off may be given back. */
+const CLOSE_MS = { grace: 2000, end: 2000 } as const;
+
 const NO_FEEDBACK: FeedbackExports = { parts: {}, deliver: async () => undefined, close: async () => undefined };
 
 function feedbackOf(config: Config, deps: NodeExportsDeps, policies: Policies): FeedbackExports {
-  const senders = feedbackSenders(config, deps, policies.known);
+  const stopping = new AbortController();
+  const sampling = createSpanSampling(deps.flags);
+  const senders = feedbackSenders(config, { ...deps, fetch: fetchUntil(stopping.signal) }, policies.known);
   if (Object.keys(senders).length === 0) return NO_FEEDBACK;
   const outbox = deps.openOutbox();
   const exposureLog = senders[ARIZE_LOG_TOPIC] === undefined ? null : arizeLogOf(config, { ...deps, outbox }, policies);
@@ -141,31 +149,55 @@ function feedbackOf(config: Config, deps: NodeExportsDeps, policies: Policies): 
     ...("phoenix" in senders ? [phoenixFeedback] : []),
     ...(exposureLog === null ? [] : [exposureLog.destination]),
   ];
-  const queue = createAnnotationQueue({ ...deps, outbox }, destinations, { lagMs: config.SEGUE_FEEDBACK_LAG_MS });
-  const { deliver } = outboxDelivery({ ...deps, outbox }, senders);
+  const queue = createAnnotationQueue({ ...deps, outbox }, destinations, {
+    lagMs: config.SEGUE_FEEDBACK_LAG_MS,
+    exported: exportedOf(deps.flags, sampling),
+  });
+  const countedIn = { [ARIZE_LOG_TOPIC]: "segue_exposure_log_records_total" };
+  const delivery = outboxDelivery({ ...deps, outbox }, senders, countedIn);
   return {
     parts: {
       sending: { queue, redaction: policies.redactionOf },
       ...(exposureLog === null ? {} : { exposureLog }),
     },
     deliver: async () => {
-      await exposureLog?.flush();
-      await deliver();
+      void exposureLog?.flush();
+      void delivery.deliver();
     },
     close: async () => {
-      await exposureLog?.flush();
+      sampling.close();
+      const ended = Promise.all([delivery.stop(), exposureLog?.close()]);
+      await atMost(CLOSE_MS.grace, ended, deps);
+      stopping.abort();
+      await atMost(CLOSE_MS.end, ended, deps);
     },
   };
 }
 
+/** By the shares of now: an answer may have been sampled by another, unless nothing is exported any more. */
+const exportedOf =
+  (flags: NodeExportsDeps["flags"], { takes }: SpanSampling) =>
+  ({ policy, segment, spanId }: Annotation): Exported => {
+    if (takes(policy, segment, spanId)) return "yes";
+    return flags.telemetry(policy, segment).value > 0 ? "hardly" : "no";
+  };
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** What is under way then is given up. */
+const fetchUntil =
+  (stopping: AbortSignal): Fetch =>
+  (url, init) =>
+    globalThis.fetch(url, { ...init, signal: AbortSignal.any([stopping, ...(init.signal ? [init.signal] : [])]) });
+
 function feedbackSenders(
   config: Config,
-  { clock, log }: NodeExportsDeps,
+  { clock, log, fetch }: NodeExportsDeps & { readonly fetch: Fetch },
   known: KnownPolicies,
 ): Readonly<Record<string, OutboxSender>> {
   const { SEGUE_ARIZE_API_KEY: apiKey, SEGUE_ARIZE_SPACE_ID: spaceId, SEGUE_ARIZE_PROJECT_ID: projectId } = config;
   const { SEGUE_PHOENIX_URL: phoenixUrl } = config;
-  const ask = { fetch: globalThis.fetch, clock };
+  const ask = { fetch, clock };
   const metricOf = (name: string): AnnotatedMetric | null => feedbackMetric(known.all(), name);
   const isArize = apiKey !== undefined && spaceId !== undefined;
   if (isArize && projectId === undefined)

@@ -1,4 +1,4 @@
-import type { Log } from "./ports.ts";
+import type { Clock, Deadlines, Log } from "./ports.ts";
 
 /** Runs work again and again, each time after the last has ended. @returns the way to stop, which waits for a run under way */
 export function every(
@@ -22,6 +22,18 @@ export function every(
     clearTimeout(timer);
     await running;
   };
+}
+
+/** Waits for work, but not longer than this. */
+export async function atMost(
+  milliseconds: number,
+  work: Promise<unknown>,
+  { clock, deadlines }: { readonly clock: Clock; readonly deadlines: Deadlines },
+): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const deadline = deadlines.watch(late.resolve);
+  deadline.dueAt = clock.now() + milliseconds;
+  await Promise.race([work, late.promise]).finally(deadline.end);
 }
 
 /** Records what a flag changed, each time that one did. @returns the way to stop, which waits for what is under way */

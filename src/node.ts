@@ -119,7 +119,7 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
       sha256: (bytes) => hash("sha256", bytes, "buffer"),
       knownSources: sources,
       sources: configuredSources(config),
-      promptHubs: promptHubs(config, fetch),
+      promptHubs: promptHubs(config, patience(stopping.signal).fetch),
       exports: nodeExports(config, {
         ...shared,
         deadlines: models.deadlines,

@@ -316,6 +316,8 @@ export interface OutboxItem {
   readonly body: OutboxBody;
   /** Epoch milliseconds before which it is not claimed. */
   readonly readyAt: number;
+  /** Its destination hardly knows what it is about: from the start it counts as one that was unknown once. */
+  readonly isDoubtful?: boolean;
 }
 
 /** What became of an item: `replaced` what still waits, `unchanged` since it says nothing new, or `full`: it is not kept. */
@@ -340,8 +342,8 @@ export type OutboxSettlement =
   | { readonly id: string; readonly kind: "buried"; readonly problem: string };
 
 /**
- * Keeps what is to be sent until it is sent, at least once. Bounded by topic: what does not fit is refused, and the oldest dead letters are
- * forgotten; both are counted in `segue_outbox_dropped_total`. Adapters pass `test/contracts/outbox.ts`.
+ * Keeps what is to be sent until it is sent, at least once. Bounded by topic: what does not fit is refused, of what was unknown to its
+ * destination those unknown longest are forgotten, and so are the oldest dead letters; all are counted in `segue_outbox_dropped_total`. Adapters pass `test/contracts/outbox.ts`.
  */
 export interface Outbox {
   /** They are kept when it resolves. One answer for each, in their order. @param now epoch milliseconds */
@@ -349,7 +351,13 @@ export interface Outbox {
   /** Takes items that are ready, those ready longest first. Until the lease ends nobody else gets them; then anybody may. */
   readonly claim: (
     topic: string,
-    options: { readonly limit: number; readonly leaseMs: number; readonly now: number },
+    options: {
+      readonly limit: number;
+      readonly leaseMs: number;
+      readonly now: number;
+      /** Only those that were unknown once, or only the others. */
+      readonly struck?: boolean;
+    },
   ) => Promise<{ readonly token: string; readonly entries: readonly OutboxEntry[] }>;
   /** Only what the token's claim still holds is settled. What was merged into while it was claimed waits on after a `done`. */
   readonly settle: (

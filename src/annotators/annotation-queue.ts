@@ -10,6 +10,9 @@ export interface AnnotationDestination {
   readonly toItem: (annotation: Annotation) => Pick<OutboxItem, "id" | "body"> | null;
 }
 
+/** Whether the span of an annotation was exported, as far as that can be known now. */
+export type Exported = "yes" | "hardly" | "no";
+
 /** Answers reach a destination as spans some seconds after they were served. */
 const LAG_MS = 30_000;
 
@@ -33,23 +36,29 @@ export const phoenixDestination: AnnotationDestination = {
 /**
  * Keeps each annotation for every destination, durably where the outbox is.
  * @param lagMs before the first attempt; what comes meanwhile about the same is sent with it
+ * @param exported what is not exported goes to no destination that is whole; what hardly is, waits apart
  */
 export const createAnnotationQueue = (
   { outbox, clock }: { readonly outbox: Pick<Outbox, "add">; readonly clock: Clock },
   destinations: readonly AnnotationDestination[],
-  { lagMs = LAG_MS }: { readonly lagMs?: number } = {},
+  {
+    lagMs = LAG_MS,
+    exported = () => "yes",
+  }: { readonly lagMs?: number; readonly exported?: (annotation: Annotation) => Exported } = {},
 ): AnnotationQueue => ({
   add: async (annotations) => {
     const now = clock.now();
     const owners: (number | null)[] = [];
-    const items = annotations.flatMap((annotation, owner) =>
-      destinations.flatMap(({ topic, isWhole, toItem }) => {
-        const item = toItem(annotation);
+    const items = annotations.flatMap((annotation, owner) => {
+      const likely = exported(annotation);
+      return destinations.flatMap(({ topic, isWhole, toItem }) => {
+        const item = isWhole && likely === "no" ? null : toItem(annotation);
         if (item === null) return [];
         owners.push(isWhole ? owner : null);
-        return [{ topic, ...item, readyAt: now + lagMs }];
-      }),
-    );
+        const doubt = isWhole && likely === "hardly" ? { isDoubtful: true } : {};
+        return [{ topic, ...item, ...doubt, readyAt: now + lagMs }];
+      });
+    });
     const added = items.length === 0 ? [] : await outbox.add(items, now);
     const kept = annotations.map((): AnnotationKept => "nowhere");
     added.forEach((one, index) => {

@@ -21,6 +21,8 @@ export interface ArizeLog {
   readonly record: (exposure: Exposure) => void;
   /** Keeps what was recorded for sending. Never rejects, because it is called by a timer. */
   readonly flush: () => Promise<void>;
+  /** Keeps what it can, once; the rest, and what comes later, is counted as dropped. Never rejects. */
+  readonly close: () => Promise<void>;
   /** Where feedback goes, as actuals. */
   readonly destination: AnnotationDestination;
 }
@@ -48,6 +50,8 @@ export function createArizeLog(
   let buffer: Exposure[] = [];
   let flushing: Promise<void> | null = null;
   let isFailing = false;
+  let isClosed = false;
+  const drop = (count: number): void => counters.add("segue_exposure_log_dropped_total", {}, count);
 
   const keep = async (): Promise<void> => {
     try {
@@ -69,12 +73,19 @@ export function createArizeLog(
       isFailing = true;
     }
   };
+  const flush = (): Promise<void> => (flushing ??= keep().finally(() => (flushing = null)));
   return {
     record: (exposure) => {
-      if (buffer.length >= bufferMax) counters.add("segue_exposure_log_dropped_total");
+      if (isClosed || buffer.length >= bufferMax) drop(1);
       else buffer.push(exposure);
     },
-    flush: () => (flushing ??= keep().finally(() => (flushing = null))),
+    flush,
+    close: async () => {
+      if (isClosed) return;
+      isClosed = true;
+      await flush();
+      if (buffer.length > 0) drop(buffer.splice(0).length);
+    },
     destination: {
       topic: ARIZE_LOG_TOPIC,
       isWhole: false,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { boundedText } from "../core/bounded-text.ts";
 import type { Clock } from "../ports.ts";
 
 export interface AskDeps {
@@ -23,14 +24,14 @@ export type Answer =
   | { readonly kind: "unavailable"; readonly problem: string; readonly afterMs: number | null };
 
 const TIMEOUT_MS = 10_000;
-const CHARACTERS_MAX = 1024 * 1024;
+const ANSWER_BYTES_MAX = 1024 * 1024;
 /** What is shown of a vendor's own words. */
 const SHOWN = 300;
 
 /** Asks once. Never rejects: an answer that did not come is one of the answers. */
 export async function ask({ fetch, clock }: AskDeps, { method, url, headers, body }: Question): Promise<Answer> {
   let response: Response;
-  let text: string;
+  let text: string | null;
   try {
     response = await fetch(url, {
       method,
@@ -40,13 +41,16 @@ export async function ask({ fetch, clock }: AskDeps, { method, url, headers, bod
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    text = (await response.text()).slice(0, CHARACTERS_MAX);
+    text = await boundedText(response, ANSWER_BYTES_MAX);
   } catch (error) {
     return { kind: "unavailable", problem: `no answer (${String(error).slice(0, SHOWN)})`, afterMs: null };
   }
   const { status } = response;
-  if (status >= 200 && status < 300) return { kind: "answered", status, text };
-  const says = wordsOf(text);
+  if (status >= 200 && status < 300)
+    return text === null
+      ? { kind: "unavailable", problem: `its answer is longer than ${ANSWER_BYTES_MAX} bytes`, afterMs: null }
+      : { kind: "answered", status, text };
+  const says = wordsOf(text ?? "");
   const problem = `it answered ${status}${says === "" ? "" : ` (${says.slice(0, SHOWN)})`}`;
   if (status === 401 || status === 403) return { kind: "forbidden", status, problem };
   if (status < 400 || status === 408 || status === 425 || status === 429 || status >= 500)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { boundedText } from "../core/bounded-text.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Clock, Counters, Random } from "../ports.ts";
 import { requestPace } from "./request-pace.ts";
@@ -32,7 +33,7 @@ export type AskArize = <T>(operation: GraphqlOperation<T>, variables: Readonly<R
 /** Below Arize's 100 queries and 300 mutations a minute, because others use the same account. */
 const PER_MINUTE = { query: 90, mutation: 270 } as const;
 const ATTEMPTS = 5;
-const CHARACTERS_MAX = 8 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 const WAIT_MS_MAX = 2 * 60_000;
 
 /**
@@ -78,7 +79,7 @@ async function askOnce(
   variables: Readonly<Record<string, unknown>>,
 ): Promise<Attempt> {
   let response: Response;
-  let body: string;
+  let body: string | null;
   try {
     response = await fetch(url, {
       method: "POST",
@@ -88,7 +89,7 @@ async function askOnce(
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
     });
-    body = await response.text();
+    body = await boundedText(response, ANSWER_BYTES_MAX);
   } catch (error) {
     return { kind: "retry", problem: `no answer (${reasonOf(error)})`, afterMs: null, isUndone: false };
   }
@@ -103,8 +104,7 @@ async function askOnce(
       isUndone: false,
     };
   refuseStatus(status, url, name);
-  if (body.length > CHARACTERS_MAX)
-    throw unexpected(name, `it is longer than ${CHARACTERS_MAX} characters; ask for less`);
+  if (body === null) throw unexpected(name, `it is longer than ${ANSWER_BYTES_MAX} bytes; ask for less`);
   return read(body, name, status);
 }
 

@@ -21,6 +21,7 @@ interface MonitorOptions {
   policies: string;
   prune?: boolean;
   replace?: boolean;
+  adopt?: boolean;
   perVariant?: boolean;
   forget?: readonly string[];
   dimension?: readonly string[];
@@ -76,6 +77,7 @@ const withOptions = (command: Command, config: Config): Command =>
     .option("--policies <dir>", "the directory of the policies", config.SEGUE_POLICIES)
     .option("--prune", "delete our monitors that no objective asks for")
     .option("--replace", "make monitors anew that measure something else; their history goes")
+    .option("--adopt", "take over monitors that have our names but were made by hand, where a patch is enough")
     .option("--forget <policy>", "a policy that is gone: its monitors are ours too; may be repeated", collect)
     .option("--dimension <metric=column>", "the column that holds a metric; may be repeated", collect)
     .option("--metadata-prefix <prefix>", "what Arize writes before a metadata key; found by itself where it can be")
@@ -108,6 +110,7 @@ async function planned(options: MonitorOptions, config: Config): Promise<Planned
     marks: settings,
     mayDelete: options.prune === true,
     mayReplace: options.replace === true,
+    mayAdopt: options.adopt === true,
     monitorsMax: parsed(z.coerce.number().int().positive(), options.max, "--max"),
   });
   return { plan, wanted, store };

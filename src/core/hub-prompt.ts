@@ -89,6 +89,13 @@ export function pinnedRef(hub: HubId, { name, version }: Pick<ResolvedPrompt, "n
   return `hub-${hub}-${slug(name, "prompt")}@${spelled}`;
 }
 
+/** Whether a version of the source is pinned under the name. An id does not tell the prompt's name, so any may be in it. */
+export function isPinnedRef(ref: string, { hub, prompt, version }: PromptSource): boolean {
+  if (version === undefined) return false;
+  const [named = ""] = ref.replace(`hub-${hub}-`, "").split("@");
+  return ref === pinnedRef(hub, { name: hub === "arize" && isPromptId(prompt) ? named : prompt, version });
+}
+
 const slug = (text: string, otherwise: string): string =>
   text
     .toLowerCase()
@@ -107,6 +114,9 @@ export function globalIdParts(text: string): { readonly type: string; readonly i
     return null;
   }
 }
+
+/** Whether Arize takes it for the id of a prompt, not a name. */
+export const isPromptId = (prompt: string): boolean => globalIdParts(prompt)?.type === "Prompt";
 
 /** `label 'production' of arize prompt 'support'`, for people. */
 export const hubPromptName = ({ hub, prompt, version, label }: HubPrompt): string =>

@@ -45,6 +45,8 @@ export interface SourceReading {
   readonly ignored: Readonly<Record<string, number>>;
   /** What the answer leads to, such as its next page. */
   readonly next?: readonly SourceQuestion[];
+  /** Why the answer as a whole tells nothing and what to do about it; a single thing in it that is not understood is only ignored. */
+  readonly problem?: string;
 }
 
 /** Something that has to be right before a source is worth asking, such as the name of a project. */
@@ -60,7 +62,10 @@ export interface SourceAnswer {
 }
 
 /** The part of the state that tells what a signal can be about, and what was recorded last. */
-export type SignalTargets = Pick<ControlState, "policies" | "segments" | "switchovers" | "signals">;
+export type SignalTargets = Pick<
+  ControlState,
+  "policies" | "segments" | "switchovers" | "signals" | "flagEffects" | "rows"
+>;
 
 /** What a source may look at when it asks and when it reads. */
 export interface SourceContext {

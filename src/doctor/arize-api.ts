@@ -111,7 +111,7 @@ function monitorsFound(json: unknown): Found {
 }
 
 const GraphqlAnswer = z.object({
-  data: z.object({ node: z.object({ id: z.string() }).nullish() }).nullish(),
+  data: z.object({ node: z.object({ id: z.string(), __typename: z.string() }).nullish() }).nullish(),
   errors: z.array(z.object({ message: z.string() })).nullish(),
 });
 
@@ -119,13 +119,13 @@ async function graphqlCheck(prober: Prober, settings: ArizeApiSettings): Promise
   const { graphqlUrl, developerKey, spaceId } = settings;
   if (developerKey === null)
     return skipped(
-      "no developer key is set; only 'segue monitors' needs one",
+      "no developer key is set: 'segue monitors' needs one, and without it monitors are not read where REST does not have them",
       "To use it, set SEGUE_ARIZE_DEVELOPER_KEY.",
     );
   const query =
     spaceId === null
       ? "query SegueDoctor { __typename }"
-      : "query SegueDoctor($id: ID!) { node(id: $id) { id ... on Space { name } } }";
+      : "query SegueDoctor($id: ID!) { node(id: $id) { id __typename } }";
   const answer = await prober.ask({
     method: "POST",
     url: graphqlUrl,
@@ -164,7 +164,10 @@ function graphqlFound({ status, json }: ProbeAnswer, { graphqlUrl, spaceId }: Ar
       "the developer key is known, but no space is named",
       "Set SEGUE_ARIZE_SPACE_ID: monitors are made in a space.",
     );
-  return answer.data.data?.node == null
-    ? fail(`${graphqlUrl} knows no space '${spaceId}' for this key`, noAccess)
-    : ok("the developer key sees the space");
+  const node = answer.data.data?.node ?? null;
+  if (node === null) return fail(`${graphqlUrl} knows no space '${spaceId}' for this key`, noAccess);
+  // Ids of other things, such as of a project, lead somewhere as well.
+  return node.__typename === "Space"
+    ? ok("the developer key sees the space")
+    : fail(`the id of the space is that of something else (${quote(node.__typename, 60)})`, noAccess);
 }

@@ -1,3 +1,4 @@
+import { boundedText } from "../core/bounded-text.ts";
 import { quote } from "../core/quote.ts";
 import { fail, type Found } from "./finding.ts";
 
@@ -36,7 +37,7 @@ export interface ProberDeps {
 }
 
 /** Of an answer that is read; whoever sends more is not what was expected. */
-const CHARACTERS_MAX = 4 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Asks once, without patience: what is wrong now is what is to be found. Keys go only to the address that was asked. */
 export function createProber({ fetch, clock, timeoutMs = 10_000 }: ProberDeps): Prober {
@@ -50,7 +51,7 @@ export function createProber({ fetch, clock, timeoutMs = 10_000 }: ProberDeps): 
         const content = body === undefined ? {} : { body };
         const response = await fetch(url, { method, headers: { ...headers }, ...content, redirect: "manual", signal });
         noteSkew(skews, { url, date: response.headers.get("date"), at: (before + clock.now()) / 2 });
-        const json = parsed(await response.text());
+        const json = parsed(await boundedText(response, ANSWER_BYTES_MAX));
         return { kind: "answer", status: response.status, headers: response.headers, json };
       } catch (error) {
         return unreached(error);
@@ -68,8 +69,8 @@ function noteSkew(
   if (!Number.isNaN(theirs)) skews.set(new URL(url).host, theirs + 500 - at);
 }
 
-function parsed(text: string): unknown {
-  if (text.length > CHARACTERS_MAX) return undefined;
+function parsed(text: string | null): unknown {
+  if (text === null) return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -4,7 +4,7 @@ import type { ApiKey } from "../core/api-key.ts";
 import { RouterError } from "../core/errors.ts";
 import { DEFAULT_SEGMENT, type MetricSpec, type Policy } from "../core/policy.ts";
 import type { PredictionIds, PredictionRef } from "../core/prediction-id.ts";
-import { contentHandling, type ContentRedaction } from "../core/privacy.ts";
+import { contentHandling, DEFAULT_PRIVACY, type ContentRedaction, type Privacy } from "../core/privacy.ts";
 import type { ControlState } from "../core/state.ts";
 import type { ControlPlane } from "../ports.ts";
 import { requirePolicy } from "./authenticate.ts";
@@ -37,7 +37,10 @@ export interface FeedbackReceipt {
    * to; `unchanged`: the same still waits to be sent; `not_kept`: too much waits already, send it again later.
    */
   readonly annotation?: "queued" | "replaces" | "unchanged" | "not_kept";
-  /** Present when there was a comment: `not_kept` where feedback is sent nowhere, the segment's content may not leave, or it was not kept. */
+  /**
+   * Present when there was a comment: `not_kept` where feedback is sent nowhere, the segment's content may not leave, it was
+   * not kept, or the answer is forgotten and it may therefore say what the policy hides.
+   */
   readonly comment?: "sent" | "not_kept";
 }
 
@@ -54,7 +57,14 @@ export interface RecordFeedbackDeps {
   readonly outcomes: Outcomes;
   readonly recentExposures: Pick<RecentExposures, "recall">;
   readonly sending?: FeedbackSending | undefined;
+  /** Resolves once other requests had their turn. */
+  readonly nextTurn: () => Promise<void>;
 }
+
+/** Of a call's comments together. */
+const COMMENTS_MAX = 1_000_000;
+/** Characters redacted in one turn: some ten milliseconds. */
+const A_TURN = 16_000;
 
 /**
  * Records what somebody thought of answers, at any time after them. The prediction id says which row it belongs to. What is not
@@ -62,12 +72,19 @@ export interface RecordFeedbackDeps {
  * @param feedback each by the schema `Feedback`
  * @returns for each a receipt, or a RouterError `invalid_request` (not that schema, an id that was not signed here, an
  *   unknown metric or label), `forbidden`, `not_found`
- * @throws RouterError when it cannot be kept for sending; all may then be sent again, for nothing counts twice
+ * @throws RouterError when it cannot be kept for sending; all may then be sent again, for nothing counts twice.
+ *   `payload_too_large`, before anything is recorded, when its comments are longer than a million characters together
  */
 export async function recordFeedback(
   deps: RecordFeedbackDeps,
   { key, feedback }: { readonly key: ApiKey; readonly feedback: readonly unknown[] },
 ): Promise<readonly (FeedbackReceipt | RouterError)[]> {
+  if (feedback.reduce<number>((sum, one) => sum + commentLength(one), 0) > COMMENTS_MAX)
+    throw new RouterError(
+      "payload_too_large",
+      `The comments have more than ${COMMENTS_MAX} characters together: send them in several requests.`,
+      { param: "feedback", reason: "comments_too_long" },
+    );
   const understood = feedback.map((one) => {
     try {
       return recordOne(deps, key, parsed(Feedback, one));
@@ -76,9 +93,14 @@ export async function recordFeedback(
       throw error;
     }
   });
-  const kept = await keepForSending(deps.sending, understood);
+  const kept = await keepForSending(deps, understood);
   return understood.map((one) => (one instanceof RouterError ? one : receiptOf(one, kept.get(one))));
 }
+
+const commentLength = (one: unknown): number =>
+  typeof one === "object" && one !== null && "comment" in one && typeof one.comment === "string"
+    ? one.comment.length
+    : 0;
 
 /** Feedback that was understood, and counted where it was the first. */
 interface Understood {
@@ -93,15 +115,25 @@ interface Understood {
 }
 
 async function keepForSending(
-  sending: FeedbackSending | undefined,
+  { sending, nextTurn }: Pick<RecordFeedbackDeps, "sending" | "nextTurn">,
   understood: readonly (Understood | RouterError)[],
 ): Promise<ReadonlyMap<Understood, AnnotationKept>> {
   if (sending === undefined) return new Map();
   const known = understood.flatMap((one) => (one instanceof RouterError ? [] : [one]));
   if (known.length === 0) return new Map();
-  const kept = await sending.queue.add(
-    known.map(({ annotation, policy, served }) => redacted(annotation, served, sending.redaction(policy))),
-  );
+  const annotations: Annotation[] = [];
+  let characters = 0;
+  for (const { annotation, policy, served } of known) {
+    const length = (annotation.comment?.length ?? 0) + (annotation.annotatorId?.length ?? 0);
+    // Redaction is slow, and others wait for the same thread.
+    if (characters > 0 && characters + length > A_TURN) {
+      await nextTurn();
+      characters = 0;
+    }
+    characters += length;
+    annotations.push(redacted(annotation, served, sending.redaction(policy)));
+  }
+  const kept = await sending.queue.add(annotations);
   return new Map(known.map((one, index) => [one, kept[index] ?? "nowhere"]));
 }
 
@@ -136,7 +168,7 @@ function annotationReceipt(
 
 /**
  * Ids of models and programs are names that somebody gave them; those of people are personal. What identifies whoever asked
- * is no more shown in a comment than in the answer's content, as long as the answer is remembered.
+ * is no more shown in a comment than in the answer's content.
  */
 function redacted(
   { comment, ...annotation }: Annotation,
@@ -174,6 +206,7 @@ function recordOne(deps: RecordFeedbackDeps, key: ApiKey, feedback: Feedback): U
   const score = scoreOf(feedback, metric);
   const loss = metric.better === "higher" ? 1 - score : score;
   const served = deps.recentExposures.recall(feedback.prediction_id);
+  const isHeldBack = !mayLeave(policy, row.segment) || (served === null && hidesValues(policy.privacy));
   const recorded = deps.outcomes.observe({
     ...row,
     metric: feedback.name,
@@ -183,17 +216,13 @@ function recordOne(deps: RecordFeedbackDeps, key: ApiKey, feedback: Feedback): U
     attributes: served?.attributes,
     session: served?.session ?? undefined,
   });
-  return { feedback, recorded, row, annotation: annotationOf(feedback, { ref, row, score, policy }), policy, served };
+  const annotation = annotationOf(isHeldBack ? { ...feedback, comment: undefined } : feedback, { ref, row, score });
+  return { feedback, recorded, row, annotation, policy, served };
 }
 
 function annotationOf(
   { prediction_id: predictionId, name, label, comment, annotator }: Feedback,
-  {
-    ref,
-    row,
-    score,
-    policy,
-  }: Pick<Understood, "row" | "policy"> & { readonly ref: PredictionRef; readonly score: number },
+  { ref, row, score }: Pick<Understood, "row"> & { readonly ref: PredictionRef; readonly score: number },
 ): Annotation {
   const { traceId, spanId, at } = ref;
   const annotation = {
@@ -208,7 +237,7 @@ function annotationOf(
     annotatorKind: annotator?.kind ?? ("HUMAN" as const),
     annotatorId: annotator?.id ?? null,
   };
-  return comment === undefined || !mayLeave(policy, row.segment) ? annotation : { ...annotation, comment };
+  return comment === undefined ? annotation : { ...annotation, comment };
 }
 
 /** A comment says what was asked and answered, often in the same words. */
@@ -218,6 +247,16 @@ function mayLeave({ privacy, segments }: Policy, segmentId: string): boolean {
   const risk = segmentId === DEFAULT_SEGMENT ? "medium" : "high";
   return contentHandling(privacy, segment ?? { risk }) !== "off";
 }
+
+/**
+ * Whether a comment may repeat what is hidden everywhere else. Of an answer that is forgotten nobody knows what that is: then
+ * the comment stays here.
+ */
+const hidesValues = ({ attributes, otherAttributes, identifiers }: Privacy = DEFAULT_PRIVACY): boolean =>
+  identifiers.session !== "keep" ||
+  identifiers.user !== "keep" ||
+  otherAttributes === "drop" ||
+  Object.values(attributes).some((handling) => handling === "tokenise" || handling === "drop");
 
 function rowOf(state: ControlState, ref: PredictionRef): { policy: string; segment: string; variant: string } | null {
   const [policy, segment, variant] = state.rows[ref.row]?.split("/") ?? [];

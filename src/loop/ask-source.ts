@@ -1,3 +1,4 @@
+import { boundedText } from "../core/bounded-text.ts";
 import { RouterError } from "../core/errors.ts";
 import type { ConfiguredSource, SourceAnswer, SourceRequest } from "../core/signal-source.ts";
 import type { Clock, Counters, Random } from "../ports.ts";
@@ -13,7 +14,7 @@ export interface AskSourceDeps {
 }
 
 const ATTEMPTS = 5;
-const CHARACTERS_MAX = 8 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** A source that asks for a longer wait is left alone until the next poll. */
 const WAIT_MS_MAX = 5 * 60_000;
 /** How much longer than its pace a request may be kept waiting, so that many instances do not keep step. */
@@ -72,12 +73,12 @@ async function askOnce(
       ? { headers: { ...headers } }
       : { headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
   let response: Response;
-  let text: string;
+  let text: string | null;
   try {
     // A redirect is not followed, so that the key goes nowhere else.
     const signal = AbortSignal.timeout(timeoutMs);
     response = await fetch(url.href, { method, ...content, redirect: "manual", signal });
-    text = await response.text();
+    text = await boundedText(response, ANSWER_BYTES_MAX);
   } catch (error) {
     return { kind: "retry", problem: `no answer (${String(error)})`, afterMs: null };
   }
@@ -88,8 +89,7 @@ async function askOnce(
   if (status === 408 || status === 425 || status === 429 || status >= 500)
     return { kind: "retry", problem: `it answered ${status}`, afterMs: retryAfterMs(response, clock.now()) };
   if (status !== 200) return { kind: "refused", problem: `it answered ${status}` };
-  if (text.length > CHARACTERS_MAX)
-    return { kind: "refused", problem: `its answer is longer than ${CHARACTERS_MAX} characters` };
+  if (text === null) return { kind: "refused", problem: `its answer is longer than ${ANSWER_BYTES_MAX} bytes` };
   try {
     return { kind: "answer", answer: { json: JSON.parse(text), headers: response.headers } };
   } catch (error) {

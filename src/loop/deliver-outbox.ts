@@ -14,16 +14,22 @@ import type {
 export interface OutboxDelivery {
   /** Sends what is ready, to every destination that is not just being sent to. Never rejects, because it is called by a timer. */
   readonly deliver: () => Promise<void>;
+  /** Begins no further batch. Resolves when those under way have ended. */
+  readonly stop: () => Promise<void>;
 }
 
 interface Destination {
   readonly topic: string;
   readonly sender: OutboxSender;
-  isBusy: boolean;
+  readonly counter: string;
+  /** Null while nothing is being sent to it. */
+  run: Promise<void> | null;
   /** Epoch milliseconds. */
   pausedUntil: number;
   /** In a row. */
   failures: number;
+  /** Epoch milliseconds before which none is sent that was unknown once; 0 while such become known. */
+  struckFrom: number;
   /** What was logged of the present outage; null while all is well. */
   told: string | null;
 }
@@ -31,6 +37,8 @@ interface Destination {
 const BATCH = 1000;
 /** What a destination is tried with that took nothing the last time. */
 const PROBE = 20;
+/** Between small batches of what was unknown and stays so, each item of which costs a request or two. */
+const STRUCK_MS = { each: 3000, max: 60_000 } as const;
 /** Of one call, so that a long backlog leaves pauses for other work. */
 const BATCHES = 20;
 /** Longer than a send may take, with what comes before and after it. */
@@ -50,53 +58,62 @@ interface DeliverOutboxDeps {
 /**
  * Takes what waits in the outbox to its destinations, at least once, each for itself. One that takes nothing is left alone for
  * as long as it asks, else for up to five minutes, as often as it takes. An item whose destination does not know what
- * it is about is tried again after 10 s and up to an hour, and buried a day after it was first unknown.
+ * it is about is tried again after 10 s and up to an hour, and buried a day after it was first unknown; as long as none of
+ * these becomes known, 20 are tried a minute.
  */
 export function outboxDelivery(
   deps: DeliverOutboxDeps,
   senders: Readonly<Record<string, OutboxSender>>,
+  /** Of a topic: what counts what became of each item. */
+  countedIn: Readonly<Record<string, string>> = {},
 ): OutboxDelivery {
   const { outbox, clock, counters } = deps;
   const destinations = Object.entries(senders).map(([topic, sender]): Destination => {
-    return { topic, sender, isBusy: false, pausedUntil: 0, failures: 0, told: null };
+    const counter = countedIn[topic] ?? "segue_annotations_total";
+    return { topic, sender, counter, run: null, pausedUntil: 0, failures: 0, struckFrom: 0, told: null };
   });
+  let isStopped = false;
 
-  /** @returns false when the destination takes nothing more now */
-  const sendBatch = async (to: Destination, token: string, entries: readonly OutboxEntry[]): Promise<boolean> => {
-    if (entries.length === 0) return true;
+  /** Of those that were unknown once, or of the others. */
+  const sendNext = async (to: Destination, struck: boolean): Promise<"sent" | "nothing" | "down"> => {
+    if (struck && clock.now() < to.struckFrom) return "nothing";
+    const limit = to.failures > 0 || (struck && to.struckFrom > 0) ? PROBE : BATCH;
+    const { token, entries } = await outbox.claim(to.topic, { limit, leaseMs: LEASE_MS, now: clock.now(), struck });
+    if (entries.length === 0) return "nothing";
     const deliveries = await sent(to.sender, entries);
-    const isUp = noteHealth(deps, to, deliveries);
+    // What was broken off at the end says nothing of the destination.
+    const isUp = !isStopped && noteHealth(deps, to, deliveries);
+    const unknown = deliveries.filter(({ kind }) => kind === "absent").length;
+    const restMs = Math.min(STRUCK_MS.each * unknown, STRUCK_MS.max);
+    if (struck && isUp) to.struckFrom = restMs === 0 ? 0 : clock.now() + restMs;
     await outbox.settle(to.topic, { token, settlements: settled(deps, to, { entries, deliveries }), now: clock.now() });
-    return isUp;
-  };
-  const release = (to: Destination, token: string, entries: readonly OutboxEntry[]): Promise<void> => {
-    const settlements = entries.map(({ id }) => ({ id, kind: "later" as const, at: to.pausedUntil, isStrike: false }));
-    return outbox.settle(to.topic, { token, settlements, now: clock.now() });
+    return isUp ? "sent" : "down";
   };
   const deliverTo = async (to: Destination): Promise<void> => {
-    if (to.isBusy || clock.now() < to.pausedUntil) return;
-    to.isBusy = true;
     try {
-      for (let batch = 0; batch < BATCHES; batch++) {
-        const limit = to.failures > 0 ? PROBE : BATCH;
-        const { token, entries } = await outbox.claim(to.topic, { limit, leaseMs: LEASE_MS, now: clock.now() });
-        if (entries.length === 0) return;
+      for (let batch = 0; batch < BATCHES && !isStopped; batch++) {
         // What was unknown before is sent apart: one such item makes a destination refuse its whole batch.
-        const struck = entries.filter(({ strikes }) => strikes > 0);
-        const fresh = entries.filter(({ strikes }) => strikes === 0);
-        if (!(await sendBatch(to, token, fresh))) return await release(to, token, struck);
-        if (!(await sendBatch(to, token, struck))) return;
+        const fresh = await sendNext(to, false);
+        if (fresh === "down" || isStopped) return;
+        const struck = await sendNext(to, true);
+        if (struck === "down" || (fresh === "nothing" && struck === "nothing")) return;
       }
     } catch (error) {
       counters.add("segue_outbox_failures_total", { destination: to.topic });
-      pause(deps, to, { problem: `the outbox or the sender failed: ${String(error)}`, afterMs: null });
-    } finally {
-      to.isBusy = false;
+      if (!isStopped) pause(deps, to, { problem: `the outbox or the sender failed: ${String(error)}`, afterMs: null });
     }
+  };
+  const begin = (to: Destination): Promise<void> | null => {
+    if (isStopped || to.run !== null || clock.now() < to.pausedUntil) return null;
+    return (to.run = deliverTo(to).finally(() => (to.run = null)));
   };
   return {
     deliver: async () => {
-      await Promise.all(destinations.map(deliverTo));
+      await Promise.all(destinations.map(begin));
+    },
+    stop: async () => {
+      isStopped = true;
+      await Promise.all(destinations.map(({ run }) => run));
     },
   };
 }
@@ -131,7 +148,7 @@ function noteHealth(deps: DeliverOutboxDeps, to: Destination, deliveries: readon
 /** What becomes of each, counted. */
 function settled(
   { clock, random, log, counters }: DeliverOutboxDeps,
-  { topic, pausedUntil }: Destination,
+  { topic, counter, pausedUntil }: Destination,
   { entries, deliveries }: { readonly entries: readonly OutboxEntry[]; readonly deliveries: readonly Delivery[] },
 ): readonly OutboxSettlement[] {
   const now = clock.now();
@@ -141,7 +158,7 @@ function settled(
     const settlement = settlementOf(entry, delivery, { now, random, pausedUntil });
     if (settlement.kind === "buried") problems.push(settlement.problem);
     const result = settlement.kind === "buried" ? "buried" : delivery.kind;
-    counters.add("segue_annotations_total", { destination: topic, result });
+    counters.add(counter, { destination: topic, result });
     return settlement;
   });
   if (problems.length > 0)

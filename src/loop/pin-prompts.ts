@@ -1,3 +1,4 @@
+import { canonicalJson } from "../core/digest.ts";
 import { RouterError } from "../core/errors.ts";
 import { error, warning, type Finding } from "../core/fault.ts";
 import {
@@ -40,7 +41,7 @@ export const hasHubPrompts = ({ sources }: PromptedPolicies): boolean =>
 /**
  * Reads the prompts that variants name in hubs, each once, and pins them, so that nothing is asked when they are served.
  * A variant that is published keeps the version that it was published with, wherever its label is by now: its content
- * never changes. Never rejects because of a hub: what is wrong becomes a finding of the variant.
+ * never changes. What another policy says is a hub's text is never taken for it: others may publish that one. Never rejects because of a hub: what is wrong becomes a finding of the variant.
  */
 export async function pinPrompts(deps: PinPromptsDeps, policies: PromptedPolicies): Promise<PromptedPolicies> {
   const read = reader(deps.hubs);
@@ -63,6 +64,10 @@ export async function pinPrompts(deps: PinPromptsDeps, policies: PromptedPolicie
       const { ref, file, text, source: promptSource } = pin.pinned;
       if (Object.hasOwn(policies.prompts, ref))
         promptFindings[name] = [...pin.findings, nameTaken(policies.prompts, ref)];
+      else if (prompts[ref] !== undefined && prompts[ref].text !== text) {
+        promptFindings[name] = [...pin.findings, otherText(ref, "is pinned with another text by a variant before")];
+        continue;
+      }
       prompts[ref] ??= { file, text };
       variants[name] = { ...variant, prompt: ref, promptSource };
     }
@@ -76,6 +81,13 @@ const nameTaken = (files: PromptedPolicies["prompts"], ref: string): Finding =>
     "prompt-name",
     `the file '${files[ref]?.file}' has the name '${ref}', which belongs to a prompt of a hub`,
     "Rename the file's folder to one that does not begin with 'hub-'.",
+  );
+
+const otherText = (ref: string, problem: string): Finding =>
+  error(
+    "prompt-changed",
+    `the prompt '${ref}' ${problem}, and a hub's version has one text only`,
+    "Find out in the ledger who published the other text, and whether the hub is to be trusted. To go on, make a new version in the hub.",
   );
 
 interface Pinned extends PromptFile {
@@ -103,7 +115,7 @@ function reader(hubs: PromptHubs | null): Read {
     }
   };
   return (place) => {
-    const key = hubPromptName(place);
+    const key = canonicalJson(place);
     const asked = known.get(key) ?? ask(place);
     known.set(key, asked);
     return asked;
@@ -134,8 +146,12 @@ async function pinOf({ hubs, state, read }: PinPromptsDeps & { read: Read }, sub
       promptOf(resolved.text).digest === promptOf(kept.text).digest ? [] : [movedOn(subject, kept, resolved)];
     return { pinned: kept, findings: moved };
   }
+  const pinned = kept ?? newPin(place, resolved);
+  const squatter = kept === null && state !== null ? otherPublisher(state, pinned) : null;
+  if (squatter !== null)
+    return { pinned: null, findings: [otherText(pinned.ref, `was published with another text by ${squatter}`)] };
   const settings = settingsFinding(subject, resolved);
-  return { pinned: kept ?? newPin(place, resolved), findings: settings === null ? [] : [settings] };
+  return { pinned, findings: settings === null ? [] : [settings] };
 }
 
 /** Whether the hub was there, and what it said is what is wrong. */
@@ -149,26 +165,32 @@ const newPin = (place: PromptSource, resolved: ResolvedPrompt): Pinned => ({
   source: { ...place, version: resolved.version, promptId: resolved.promptId },
 });
 
-/** What is published of the variant itself; of a version, what is published of it anywhere. */
+/** Who published another text under the name, for people; null where nobody did. */
+function otherPublisher({ prompts, policies }: ControlState, { ref, text }: Pinned): string | null {
+  const digest = prompts[ref];
+  if (digest === undefined || digest === promptOf(text).digest) return null;
+  const found = Object.values(policies).find((published) => published.prompts[ref]?.digest === digest);
+  return found === undefined ? "an earlier publication" : `policy '${found.policy.policy}'`;
+}
+
+/** What is published of the variant itself; of a version, what any variant of its policy has. */
 function publishedPin(
   state: ControlState,
   { policy, name, variant: { promptSource: place } }: PinSubject,
 ): Pinned | null {
   const own = publishedOf(state, policy.policy);
-  const variant = own?.policy.variants[name];
-  const ownPin = pinnedAs(variant, own?.prompts, place);
-  if (ownPin !== null || place.label !== undefined) return ownPin;
-  for (const published of Object.values(state.policies))
-    for (const other of Object.values(published.policy.variants)) {
-      const pin = pinnedAs(other, published.prompts, place);
-      if (pin !== null) return pin;
-    }
+  if (own === null) return null;
+  const { variants } = own.policy;
+  for (const variant of [variants[name], ...(place.label === undefined ? Object.values(variants) : [])]) {
+    const pin = pinnedAs(variant, own.prompts, place);
+    if (pin !== null) return pin;
+  }
   return null;
 }
 
 function pinnedAs(
   variant: Variant | undefined,
-  prompts: Readonly<Record<string, Prompt>> = {},
+  prompts: Readonly<Record<string, Prompt>>,
   place: PromptSource,
 ): Pinned | null {
   const { prompt: ref, promptSource: source } = variant ?? {};
@@ -196,7 +218,11 @@ function unasked(
   const message = `variant '${variant}' uses ${hubPromptName(place)}, and ${place.hub} was not asked`;
   return state === null
     ? warning("prompt-hub", message, "Run it without --offline to check the prompt.")
-    : error("prompt-hub", `${message}; nothing of it is published`, "Run it without --offline, so that it is read.");
+    : error(
+        "prompt-hub",
+        `${message}; nothing of it is published in this policy`,
+        "Run it without --offline, so that it is read.",
+      );
 }
 
 function unread(

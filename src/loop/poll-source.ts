@@ -1,7 +1,7 @@
 import { RouterError } from "../core/errors.ts";
 import type { ConfiguredSource } from "../core/signal-source.ts";
 import { askSource } from "./ask-source.ts";
-import { readSource, type ReadSourceDeps, type SourceRead } from "./read-source.ts";
+import { attemptReading, type ReadSourceDeps, type SourceRead } from "./read-source.ts";
 
 /**
  * Reads everything that a source has, whatever its state: this heals lost deliveries and notices what no
@@ -9,8 +9,8 @@ import { readSource, type ReadSourceDeps, type SourceRead } from "./read-source.
  * @returns null when the source could not be read, which is logged and counted
  */
 export async function pollSource(deps: ReadSourceDeps, source: ConfiguredSource): Promise<SourceRead | null> {
-  const poll = await sweep(deps, source);
-  return poll.read;
+  const { read } = await sweep(deps, source, 0);
+  return read;
 }
 
 /** How a source is, as far as its polls tell. */
@@ -32,12 +32,13 @@ export interface SourcePolls {
   readonly status: () => SourceStatus;
 }
 
-/** Has the source's checks pass before its first sweep, and again after a sweep that failed. */
+/** Has the source's checks pass before its first sweep, and again after a sweep that failed. Each sweep begins where the one before ended. */
 export function createSourcePolls(deps: ReadSourceDeps, source: ConfiguredSource): SourcePolls {
   const { id } = source;
   let status: SourceStatus = { id, ready: false, problem: null, readAt: null };
   let isChecked = source.checks.length === 0;
   let isUnderWay = false;
+  let from = 0;
 
   const check = async (): Promise<boolean> => {
     const problem = await problemOf(deps, source);
@@ -53,9 +54,15 @@ export function createSourcePolls(deps: ReadSourceDeps, source: ConfiguredSource
   const poll = async (): Promise<SourceRead | null> => {
     isChecked ||= await check();
     if (!isChecked) return null;
-    const { read, problem } = await sweep(deps, source);
+    const { read, problem, next } = await sweep(deps, source, from);
+    from = next;
     isChecked = problem === null || source.checks.length === 0;
-    status = { id, ready: problem === null, problem, readAt: read === null ? status.readAt : deps.clock.now() };
+    if (read !== null && problem !== null) {
+      deps.counters.add("segue_source_failures_total", { source: id });
+      // As above: said once.
+      if (problem !== status.problem) deps.log.error(`${id}: it was not read in full: ${problem}`);
+    }
+    status = { id, ready: problem === null, problem, readAt: problem === null ? deps.clock.now() : status.readAt };
     return read;
   };
   return {
@@ -74,15 +81,27 @@ export function createSourcePolls(deps: ReadSourceDeps, source: ConfiguredSource
   };
 }
 
-async function sweep(deps: ReadSourceDeps, source: ConfiguredSource) {
-  try {
-    return { read: await readSource(deps, source, { kind: "sweep" }), problem: null };
-  } catch (error) {
-    // A host that stops ends every wait; that is no failure of the source.
-    if (error instanceof Error && error.name === "AbortError") return { read: null, problem: "the poll was stopped" };
+interface Sweep {
+  readonly read: SourceRead | null;
+  readonly problem: string | null;
+  /** The question to begin the next one with. */
+  readonly next: number;
+}
+
+async function sweep(deps: ReadSourceDeps, source: ConfiguredSource, from: number): Promise<Sweep> {
+  const failed = (error: unknown, next: number): Sweep => {
     deps.counters.add("segue_source_failures_total", { source: source.id });
     deps.log.error(`${source.id}: the poll failed`, { error: String(error) });
-    return { read: null, problem: messageOf(error) };
+    return { read: null, problem: messageOf(error), next };
+  };
+  try {
+    const { read, failure, next } = await attemptReading(deps, source, { ref: { kind: "sweep" }, from });
+    return failure === null ? { read, problem: read.problem ?? null, next } : failed(failure, next);
+  } catch (error) {
+    // A host that stops ends every wait; that is no failure of the source.
+    return error instanceof Error && error.name === "AbortError"
+      ? { read: null, problem: "the poll was stopped", next: from }
+      : failed(error, from);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Actor } from "../core/actor.ts";
 import { RouterError } from "../core/errors.ts";
 import type { Event } from "../core/event.ts";
+import { hubPromptName, isPinnedRef } from "../core/hub-prompt.ts";
 import { lint } from "../core/lint.ts";
 import { documentSource, promptOf, promptsOf, type PromptFile } from "../core/policy-source.ts";
 import { publicationEvents, type Publication } from "../core/publication.ts";
@@ -66,7 +67,22 @@ function withOwnPrompts({ policy, prompts }: Publication): Publication {
       },
     );
   }
+  refuseOtherPins(policy);
   return { policy, prompts: promptsOf(policy, prompts) };
+}
+
+/** Where a prompt is said to be from has to fit its name: later variants of the policy take the text by what is said. */
+function refuseOtherPins({ policy, variants }: Publication["policy"]): void {
+  for (const [name, { prompt: ref, promptSource: source }] of Object.entries(variants)) {
+    // Without a prompt it was not pinned, which is refused with its own words.
+    if (ref === undefined || source === undefined || isPinnedRef(ref, source)) continue;
+    throw new RouterError(
+      "invalid_request",
+      `Prompt '${ref}' of variant '${name}' of policy '${policy}' is not what ${hubPromptName(source)} is pinned as. ` +
+        "Publish it with 'segue apply', which pins it, or leave 'promptSource' out.",
+      { param: name, reason: "prompt_source" },
+    );
+  }
 }
 
 function refuseFaults(publications: readonly Publication[], state: ControlState): void {

@@ -105,7 +105,8 @@ function checks(deps: ReceivePromptWebhookDeps): (filter: LabelFilter) => Promis
     const job = queue.run(async () => {
       pending.delete(key);
       try {
-        return (await checkPromptLabels(deps, filter)).failed === 0;
+        const { failed, skipped } = await checkPromptLabels(deps, filter);
+        return failed + skipped === 0;
       } catch (error) {
         log.error(`${PROMPT_WEBHOOK}: a check failed`, { error: String(error) });
         return false;

@@ -2,6 +2,7 @@ import { RouterError } from "../core/errors.ts";
 import type { DesiredMonitor } from "./desired-monitors.ts";
 import type { Difference } from "./differences.ts";
 import type { ExistingMonitor } from "./existing-monitor.ts";
+import { legible } from "./legible.ts";
 import { allowedSteps, type MonitorPlan, type MonitorStep } from "./plan-monitors.ts";
 
 /** A column that Arize knows of a project's spans. */
@@ -51,7 +52,7 @@ export async function applyMonitors(
   return applied;
 }
 
-const nameOf = (step: MonitorStep): string => (step.kind === "delete" ? step.name : step.monitor.name);
+const nameOf = (step: MonitorStep): string => (step.kind === "delete" ? legible(step.name) : step.monitor.name);
 
 async function apply(store: MonitorStore, step: MonitorStep): Promise<void> {
   switch (step.kind) {

@@ -3,6 +3,8 @@ import type { DesiredMonitor } from "./desired-monitors.ts";
 import { ColumnName } from "./monitor-settings.ts";
 
 const KEY = "segment_id";
+/** Where spans have their metadata, so whatever else an application calls by these names is something else. */
+const USUAL = "attributes.metadata.";
 
 /** How Arize spells the columns of metadata, as far as the spans that arrived tell; null while none of them has a segment. */
 export function discoveredPrefix(columns: readonly SpanColumn[]): string | null {
@@ -12,7 +14,12 @@ export function discoveredPrefix(columns: readonly SpanColumn[]): string | null 
     .map((name) => name.slice(0, -KEY.length))
     .filter((prefix) => ColumnName.safeParse(prefix).success)
     .sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
-  return prefixes.find((prefix) => prefix.endsWith("metadata.")) ?? prefixes[0] ?? null;
+  return (
+    prefixes.find((prefix) => prefix === USUAL) ??
+    prefixes.find((prefix) => prefix.endsWith("metadata.")) ??
+    prefixes[0] ??
+    null
+  );
 }
 
 /** What is not there yet, so that a monitor of it has no data; only of what the columns of spans can tell. */

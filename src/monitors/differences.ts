@@ -27,15 +27,46 @@ const identity: ReadonlySet<MonitorField> = new Set(["aggregate", "column", "cat
 export const needsReplacement = (differences: readonly Difference[]): boolean =>
   differences.some(({ field }) => identity.has(field));
 
-/** Field by field; what Arize does not tell (the delay, the contacts) is no difference. */
+/** What Arize tells of no monitor. */
+export const NEVER_TOLD = ["delay", "contacts"] as const;
+
+/** What else Arize does not tell of this one, so that it may differ. */
+export function untoldOf(existing: ExistingMonitor): MonitorField[] {
+  const told: readonly (readonly [MonitorField, unknown])[] = [
+    ["aggregate", existing.aggregate],
+    ["column", existing.column],
+    ["category", existing.category],
+    ["filters", existing.filters],
+    ["operator", existing.operator],
+    ["window", existing.windowSeconds],
+    ["cadence", cadenceOf(existing)],
+  ];
+  return told.flatMap(([field, value]) => (value === null ? [field] : []));
+}
+
+/** Whether a monitor's notes say that it is ours; a name alone may have been given by hand. */
+export const isMarked = ({ notes }: Pick<ExistingMonitor, "notes">, managedBy: string): boolean =>
+  subjectOfNotes(notes ?? "", managedBy) !== null;
+
+/** Our mark, below what people wrote. */
+const markedNotes = (notes: string | null, { notes: mark }: DesiredMonitor): string =>
+  notes === null || notes.trim() === "" ? mark : `${notes}\n${mark}`;
+
+/** The monitor as a patch of this one sets it: people's notes stay. */
+export const patchedOver = (desired: DesiredMonitor, { notes }: ExistingMonitor): DesiredMonitor => ({
+  ...desired,
+  notes: markedNotes(notes, desired),
+});
+
+/** Field by field; what Arize does not tell is no difference. */
 export function differencesOf(desired: DesiredMonitor, existing: ExistingMonitor, managedBy: string): Difference[] {
   const { notes } = existing;
   const said = notes === null ? null : subjectOfNotes(notes, managedBy);
-  const isMarked = said !== null && subjectKey(said) === subjectKey(desired.subject);
+  const isOurs = said !== null && subjectKey(said) === subjectKey(desired.subject);
   return [
     differs("name", existing.name, desired.name),
     // People may add lines of their own; only what makes it ours is compared.
-    isMarked ? null : { field: "notes" as const, arize: notes ?? "none", code: desired.notes },
+    isOurs ? null : { field: "notes" as const, arize: notes ?? "none", code: markedNotes(notes, desired) },
     differs("aggregate", existing.aggregate, desired.aggregate),
     differs("column", existing.column, desired.column),
     differs("category", categoryText(existing.category), categoryText(desired.category)),

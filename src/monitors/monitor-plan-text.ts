@@ -1,5 +1,6 @@
 import type { DesiredMonitor, Unmonitorable } from "./desired-monitors.ts";
-import type { Difference } from "./differences.ts";
+import { NEVER_TOLD, type Difference } from "./differences.ts";
+import { legible } from "./legible.ts";
 import type { MonitorPlan, MonitorStep } from "./plan-monitors.ts";
 
 /** A plan with what it cannot do, for a terminal. */
@@ -22,8 +23,9 @@ export function monitorPlanText(
     ),
     ...section(
       "Left alone:",
-      leftAlone.map(({ name, because }) => `${name}: ${because}`),
+      leftAlone.map(({ name, because }) => `${legible(name)}: ${because}`),
     ),
+    ...section("Not compared, because Arize does not tell it:", untoldLines(plan)),
     ...section("Warnings:", warnings),
   ];
   return [...lines, ...(lines.length === 0 ? [] : [""]), summary(steps, unchanged.length)].join("\n");
@@ -31,6 +33,12 @@ export function monitorPlanText(
 
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : ["", title, ...lines.map((line) => `  ${line}`)];
+
+function untoldLines({ unchanged, steps, untold }: MonitorPlan): string[] {
+  const isCompared = unchanged.length > 0 || steps.some(({ kind }) => kind === "patch" || kind === "replace");
+  const always = `${NEVER_TOLD.join(", ")} of every monitor: what is changed of them in the policies or options reaches new monitors only`;
+  return isCompared ? [always, ...untold.map(({ name, fields }) => `${fields.join(", ")} of ${name}`)] : [];
+}
 
 function stepLines(step: MonitorStep): string[] {
   switch (step.kind) {
@@ -44,11 +52,12 @@ function stepLines(step: MonitorStep): string[] {
         ...step.differences.map(differenceLine),
       ];
     case "delete":
-      return [`- ${step.name}: ${step.because}${step.isWithheld ? "; deleted with --prune only" : ""}`];
+      return [`- ${legible(step.name)}: ${step.because}${step.isWithheld ? "; deleted with --prune only" : ""}`];
   }
 }
 
-const differenceLine = ({ field, arize, code }: Difference): string => `    ${field}: Arize ${arize} → code ${code}`;
+const differenceLine = ({ field, arize, code }: Difference): string =>
+  `    ${field}: Arize ${legible(arize)} → code ${legible(code)}`;
 
 function meaning({ aggregate, column, operator, threshold, windowSeconds, caveat }: DesiredMonitor): string {
   const side = operator === "lessThan" ? "below" : "above";
@@ -57,7 +66,8 @@ function meaning({ aggregate, column, operator, threshold, windowSeconds, caveat
 }
 
 function summary(steps: readonly MonitorStep[], unchanged: number): string {
-  if (steps.length === 0) return `Nothing to do: ${unchanged} monitor(s) are as the policies say.`;
+  if (steps.length === 0)
+    return `Nothing to do: ${unchanged} monitor(s) are as the policies say, as far as Arize tells.`;
   const kinds = [
     ["create", "to create"],
     ["patch", "to patch"],

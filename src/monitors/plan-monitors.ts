@@ -1,7 +1,8 @@
 import { RouterError } from "../core/errors.ts";
-import { subjectKey, subjectOf, subjectOfNotes, type MonitorMarks } from "../core/monitor-subject.ts";
+import { subjectKey, subjectOf, type MonitorMarks } from "../core/monitor-subject.ts";
+import { quote } from "../core/quote.ts";
 import type { DesiredMonitor } from "./desired-monitors.ts";
-import { differencesOf, needsReplacement, type Difference } from "./differences.ts";
+import { differencesOf, isMarked, needsReplacement, patchedOver, untoldOf, type Difference } from "./differences.ts";
 import type { ExistingMonitor } from "./existing-monitor.ts";
 
 /** One change of what is in Arize. `isWithheld`: it destroys something, and nobody has allowed that. */
@@ -41,6 +42,8 @@ export interface MonitorPlan {
   /** The names of those that are as the code says. */
   readonly unchanged: readonly string[];
   readonly leftAlone: readonly LeftAlone[];
+  /** What could not be compared of those that stay, because Arize did not tell it; of none is `NEVER_TOLD` known. */
+  readonly untold: readonly { readonly name: string; readonly fields: readonly string[] }[];
 }
 
 export interface PlanMonitorsInput {
@@ -51,6 +54,8 @@ export interface PlanMonitorsInput {
   readonly marks: MonitorMarks;
   readonly mayDelete: boolean;
   readonly mayReplace: boolean;
+  /** Whether a monitor that has our name but not our mark is taken over, where a patch is enough. */
+  readonly mayAdopt: boolean;
   /** The most monitors that the code may ask for. */
   readonly monitorsMax: number;
 }
@@ -70,21 +75,26 @@ export function planMonitors(input: PlanMonitorsInput): MonitorPlan {
   const { bySubject, leftAlone } = ours(input);
   const steps: MonitorStep[] = [];
   const unchanged: string[] = [];
+  const untold: MonitorPlan["untold"][number][] = [];
   for (const monitor of desired) {
     const key = subjectKey(monitor.subject);
-    const candidates = (bySubject.get(key) ?? [])
-      .map((existing) => ({ existing, differences: differencesOf(monitor, existing, marks.managedBy) }))
-      .sort((a, b) => a.differences.length - b.differences.length || (a.existing.id < b.existing.id ? -1 : 1));
+    const { candidates, byHand } = candidatesOf(monitor, bySubject.get(key) ?? [], input);
     bySubject.delete(key);
+    leftAlone.push(...byHand);
     const [best, ...others] = candidates;
     if (best === undefined) steps.push({ kind: "create", monitor });
-    else if (best.differences.length === 0) unchanged.push(monitor.name);
-    else steps.push(change(monitor, best, input));
-    for (const { existing } of others) remove(existing, `another one is about the same`, { input, steps, leftAlone });
+    else {
+      const fields = untoldOf(best.existing);
+      if (fields.length > 0) untold.push({ name: monitor.name, fields });
+      if (best.differences.length === 0) unchanged.push(monitor.name);
+      else steps.push(change(monitor, best, input));
+    }
+    for (const { existing } of others) steps.push(removal(existing, "another one is about the same", input));
   }
   for (const existing of [...bySubject.values()].flat())
-    remove(existing, "no objective asks for it", { input, steps, leftAlone });
-  return { steps, unchanged, leftAlone };
+    if (isMarked(existing, marks.managedBy)) steps.push(removal(existing, "no objective asks for it", input));
+    else leftAlone.push(alone(existing, "no objective asks for it, but it was made by hand"));
+  return { steps, unchanged, leftAlone, untold };
 }
 
 /** Whether Arize is not what the code says, whether or not it may be changed. */
@@ -100,40 +110,69 @@ function ours({ existing, policies, marks }: PlanMonitorsInput) {
   for (const monitor of existing) {
     const subject = subjectOf(monitor, marks);
     if (subject === "not-ours") continue;
-    const { id, name } = monitor;
     if (subject === "contradictory")
-      leftAlone.push({
-        id,
-        name,
-        because: "its name and its notes name different things, so Segue ignores its alarms",
-      });
+      leftAlone.push(alone(monitor, "its name and its notes name different things, so Segue ignores its alarms"));
     else if (!policies.has(subject.policy))
-      leftAlone.push({ id, name, because: `the policy '${subject.policy}' is not here; if it is gone, say --forget` });
+      leftAlone.push(alone(monitor, `the policy ${quote(subject.policy)} is not here; if it is gone, say --forget`));
     else bySubject.set(subjectKey(subject), [...(bySubject.get(subjectKey(subject)) ?? []), monitor]);
   }
   return { bySubject, leftAlone };
 }
 
-function change(
-  monitor: DesiredMonitor,
-  {
-    existing: { id },
-    differences,
-  }: { readonly existing: ExistingMonitor; readonly differences: readonly Difference[] },
-  { mayReplace }: PlanMonitorsInput,
-): MonitorStep {
-  return needsReplacement(differences)
-    ? { kind: "replace", id, monitor, differences, isWithheld: !mayReplace }
-    : { kind: "patch", id, monitor, differences };
+interface Candidate {
+  readonly existing: ExistingMonitor;
+  readonly differences: readonly Difference[];
 }
 
-/** Only what carries our mark in its notes is deleted: a name alone may have been given by hand. */
-function remove(
-  { id, name, notes }: ExistingMonitor,
-  because: string,
-  to: { readonly input: PlanMonitorsInput; readonly steps: MonitorStep[]; readonly leftAlone: LeftAlone[] },
-): void {
-  if (subjectOfNotes(notes ?? "", to.input.marks.managedBy) === null)
-    to.leftAlone.push({ id, name, because: `${because}, but it was made by hand` });
-  else to.steps.push({ kind: "delete", id, name, because, isWithheld: !to.input.mayDelete });
+/**
+ * The monitors that may be what the code asks for, the closest first. Only what carries our mark is ours to change: a name
+ * may have been given by hand. What was made by hand stays as it is, unless a person says that it is to be adopted.
+ */
+function candidatesOf(
+  monitor: DesiredMonitor,
+  about: readonly ExistingMonitor[],
+  { marks: { managedBy }, mayAdopt }: PlanMonitorsInput,
+): { readonly candidates: readonly Candidate[]; readonly byHand: readonly LeftAlone[] } {
+  const compared = about
+    .map((existing) => ({ existing, differences: differencesOf(monitor, existing, managedBy) }))
+    .sort((a, b) => a.differences.length - b.differences.length || (a.existing.id < b.existing.id ? -1 : 1));
+  const marked = compared.filter(({ existing }) => isMarked(existing, managedBy));
+  const byHand = compared.filter(({ existing }) => !isMarked(existing, managedBy));
+  const isAdoptable = ({ existing, differences }: Candidate): boolean =>
+    !needsReplacement(differences) && isMarked(patchedOver(monitor, existing), managedBy);
+  const adopted = mayAdopt && marked.length === 0 ? byHand.find(isAdoptable) : undefined;
+  const others = byHand.filter((candidate) => candidate !== adopted);
+  const why = (candidate: Candidate): string =>
+    marked.length > 0 || adopted !== undefined
+      ? "one of ours is about the same"
+      : isAdoptable(candidate)
+        ? "one of ours is made beside it; --adopt takes it over instead"
+        : "one of ours is made beside it; it measures something else, or its notes are too long, so it cannot be adopted";
+  return {
+    candidates: adopted === undefined ? marked : [adopted],
+    byHand: others.map((candidate) =>
+      alone(candidate.existing, `it has our name but not our mark, so it was made by hand: ${why(candidate)}`),
+    ),
+  };
 }
+
+const alone = ({ id, name }: ExistingMonitor, because: string): LeftAlone => ({ id, name, because });
+
+function change(
+  monitor: DesiredMonitor,
+  { existing, differences }: Candidate,
+  { mayReplace }: PlanMonitorsInput,
+): MonitorStep {
+  const { id } = existing;
+  return needsReplacement(differences)
+    ? { kind: "replace", id, monitor, differences, isWithheld: !mayReplace }
+    : { kind: "patch", id, monitor: patchedOver(monitor, existing), differences };
+}
+
+const removal = ({ id, name }: ExistingMonitor, because: string, { mayDelete }: PlanMonitorsInput): MonitorStep => ({
+  kind: "delete",
+  id,
+  name,
+  because,
+  isWithheld: !mayDelete,
+});

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { RouterError } from "../core/errors.ts";
 import {
-  globalIdParts,
   HubName,
   hubPromptName,
+  isPromptId,
   type HubPrompt,
   type PromptHub,
   type ResolvedPrompt,
@@ -60,8 +60,7 @@ export function arizeHub({ baseUrl, apiKey, spaceId, fetch, timeoutMs }: ArizeHu
   };
   return {
     resolve: async (wanted) => {
-      const id =
-        globalIdParts(wanted.prompt)?.type === "Prompt" ? wanted.prompt : await idOf(connection, wanted, spaceId);
+      const id = isPromptId(wanted.prompt) ? wanted.prompt : await idOf(connection, wanted, spaceId);
       const { version, label } = wanted;
       const found = await askHub(
         connection,

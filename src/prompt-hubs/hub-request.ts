@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { boundedText } from "../core/bounded-text.ts";
 import { RouterError } from "../core/errors.ts";
 import { HUB_SETTINGS, type HubId } from "../core/hub-prompt.ts";
 
@@ -21,7 +22,7 @@ export interface HubQuestion {
   readonly ifAbsent: string;
 }
 
-const CHARACTERS_MAX = 8 * 1024 * 1024;
+const BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * Asks a hub once and parses its answer.
@@ -31,7 +32,7 @@ export async function askHub<T>(connection: HubConnection, question: HubQuestion
   const { hub } = connection;
   const { status, text } = await answerOf(connection, question);
   if (status !== 200) throw refusal(connection, question, status);
-  if (text.length > CHARACTERS_MAX) throw unusable(hub, question, `is longer than ${CHARACTERS_MAX} characters`);
+  if (text === null) throw unusable(hub, question, `is longer than ${BYTES_MAX} bytes`);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -47,7 +48,7 @@ export async function askHub<T>(connection: HubConnection, question: HubQuestion
 async function answerOf(
   { hub, baseUrl, headers, fetch, timeoutMs }: HubConnection,
   { path, query = {} }: HubQuestion,
-): Promise<{ readonly status: number; readonly text: string }> {
+): Promise<{ readonly status: number; readonly text: string | null }> {
   const url = new URL(`${baseUrl.replace(/\/+$/, "")}${path}`);
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   try {
@@ -58,7 +59,7 @@ async function answerOf(
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return { status: response.status, text: await response.text() };
+    return { status: response.status, text: await boundedText(response, BYTES_MAX) };
   } catch (cause) {
     throw new RouterError(
       "upstream_unavailable",

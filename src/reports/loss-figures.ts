@@ -1,6 +1,6 @@
 import type { HistoryCell } from "./loss-history.ts";
 import type { Sum } from "./loss-interval.ts";
-import type { Period } from "./period.ts";
+import { fullHour, type Period } from "./period.ts";
 
 interface Adding extends Sum {
   labels: number;
@@ -27,9 +27,13 @@ interface Building extends LossTally {
 
 const none = (): Adding => ({ labels: 0, sum: 0 });
 
-/** Labels by `policy/segment` and metric, of a period and of the one before. */
+/**
+ * Labels by `policy/segment` and metric, of a period and of the one before, which for labels begins with a full hour: their
+ * means are compared, not their numbers.
+ */
 export function createLossFigures({ since, previousSince, until, bucketMs, buckets }: Period) {
   const segments = new Map<string, Map<string, Building>>();
+  const first = fullHour(previousSince);
   const tallyOf = (key: string, metric: string): Building => {
     const metrics = segments.get(key) ?? new Map<string, Building>();
     segments.set(key, metrics);
@@ -43,7 +47,7 @@ export function createLossFigures({ since, previousSince, until, bucketMs, bucke
   };
   return {
     count: ({ row: { policy, segment, variant, metric }, at, labels, sum }: HistoryCell): void => {
-      if (at < previousSince || at >= until) return;
+      if (at < first || at >= until) return;
       const add = (into: Adding): void => {
         into.labels += labels;
         into.sum += sum;

@@ -12,19 +12,22 @@ export interface Period {
   /** At a full hour (UTC), because losses are kept by the hour. */
   readonly since: number;
   readonly until: number;
-  /** Where the period before begins; it ends at `since`. */
+  /** Where the period before begins, which ends at `since` and is exactly as long; not always at a full hour. */
   readonly previousSince: number;
   /** How long each point of a series lasts, and how many there are; the last may be shorter. */
   readonly bucketMs: number;
   readonly buckets: number;
 }
 
+/** The beginning of the hour (UTC) that a time is in, epoch milliseconds. */
+export const fullHour = (time: number): number => Math.floor(time / HOUR_MS) * HOUR_MS;
+
 /**
  * @param since epoch milliseconds, rounded down to the hour
  * @throws RouterError `invalid_request` for a period that is empty or longer than 90 days
  */
 export function periodOf(since: number, until: number): Period {
-  const start = Math.floor(since / HOUR_MS) * HOUR_MS;
+  const start = fullHour(since);
   if (!(start < until)) throw refuse("since", "The period is empty: 'since' must be before 'until'.");
   // An hour more than the longest, for the hour that was rounded down.
   if (until - start > PERIOD_MS_MAX + HOUR_MS)
@@ -34,7 +37,7 @@ export function periodOf(since: number, until: number): Period {
   return {
     since: start,
     until,
-    previousSince: start - hours * HOUR_MS,
+    previousSince: start - (until - start),
     bucketMs,
     buckets: Math.ceil((until - start) / bucketMs),
   };
@@ -47,7 +50,7 @@ export function periodOf(since: number, until: number): Period {
  * @throws RouterError `invalid_request`
  */
 export function readPeriod(since: string, until: string | undefined, now: number): Period {
-  const end = until === undefined ? now : Math.floor(readTime("until", until) / HOUR_MS) * HOUR_MS;
+  const end = until === undefined ? now : fullHour(readTime("until", until));
   if (end > now) throw refuse("until", `'until' is in the future: ${until}.`);
   const [, count, unit] = /^(\d{1,5})([hd])$/.exec(since) ?? [];
   if (count === undefined) return periodOf(readTime("since", since), end);

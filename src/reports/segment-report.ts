@@ -5,7 +5,7 @@ import type { SegmentStatus } from "../loop/read-status.ts";
 import { addTally, newTally, type SegmentTally } from "./exposure-figures.ts";
 import { readMoves } from "./ledger-moves.ts";
 import type { LossTally } from "./loss-figures.ts";
-import type { Period } from "./period.ts";
+import { fullHour, type Period } from "./period.ts";
 import { Concern, type Group, type SegmentReport, type SegmentRow } from "./report-shape.ts";
 import { timeText } from "./report-words.ts";
 import { figuresOf, segmentRow, sliceReport, type SegmentFacts } from "./segment-row.ts";
@@ -163,16 +163,22 @@ function incidentOf(
 
 function notesOf({ period, exposuresSince, lossesSince, entries, isCurrent, exported }: ReportFacts): string[] {
   const { previousSince, since } = period;
-  const isKnownFrom = (what: string, from: number | null): string[] => {
+  const firstHour = fullHour(previousSince);
+  const isKnownFrom = (what: string, from: number | null, wanted: number): string[] => {
     if (from === null) return [`No ${what} are kept yet, so nothing is said of them.`];
-    if (from <= previousSince) return [];
+    if (from <= wanted) return [];
     const missing =
       from > since ? "the period's beginning and the whole period before are" : "a part of the period before is";
     return [`The ${what} that are kept begin at ${timeText(from)}: ${missing} missing.`];
   };
   return [
-    ...isKnownFrom("answers, with cost, latency and errors,", exposuresSince),
-    ...isKnownFrom("labels by the hour", lossesSince),
+    ...isKnownFrom("answers, with cost, latency and errors,", exposuresSince, previousSince),
+    ...isKnownFrom("labels by the hour", lossesSince, firstHour),
+    ...(firstHour === previousSince
+      ? []
+      : [
+          `The period before begins at ${timeText(previousSince)}, so that both are as long; labels are kept by the hour, and theirs at ${timeText(firstHour)}.`,
+        ]),
     ...(entries.isCut
       ? ["The ledger has more entries of the period than were read: the earliest moves are left out."]
       : []),

@@ -4,7 +4,8 @@ import type { ArizeSettings } from "./arize.ts";
 import { readMonitors } from "./arize-monitor.ts";
 
 const FIELDS = `id name notes status evaluatedAt updatedAt latestComputedValue
-  threshold thresholdMode dynamicAutoThresholdEnabled primaryMetricWindow { windowLengthMs }`;
+  threshold thresholdMode dynamicAutoThresholdEnabled
+  primaryMetricWindow { windowLengthMs filters { operator dimension { name } dimensionValues { value } categoricalValues } }`;
 
 const ONE = `query segueMonitor($id: ID!) { node(id: $id) { ... on Monitor { ${FIELDS} } } }`;
 
@@ -38,9 +39,18 @@ export function graphqlQuestion(
     request: { method: "POST", baseUrl: origin, path: pathname, query: {}, headers, body },
     toReading: (json, { targets }) => {
       const answer = Answer.safeParse(json);
-      if (!answer.success || (answer.data.errors?.length ?? 0) > 0) return nothing("graphql-refused");
+      if (!answer.success || (answer.data.errors?.length ?? 0) > 0)
+        return {
+          ...nothing("graphql-refused"),
+          problem:
+            "its GraphQL API refused to list monitors: check SEGUE_ARIZE_GRAPHQL_URL and SEGUE_ARIZE_DEVELOPER_KEY",
+        };
       const node = answer.data.data?.node;
-      if (node === null || node === undefined) return nothing("not-found");
+      if (node === null || node === undefined)
+        return {
+          ...nothing("not-found"),
+          problem: `its GraphQL API knows no '${within}': check SEGUE_ARIZE_PROJECT_ID and SEGUE_ARIZE_SPACE_ID, which are global ids`,
+        };
       const page = Page.safeParse(node);
       if (!page.success) return readMonitors([asRest(node)], targets, settings);
       const { edges, pageInfo } = page.data.monitors;
@@ -70,6 +80,13 @@ const Page = z.object({
   }),
 });
 
+const Filter = z.object({
+  operator: z.string().nullish(),
+  dimension: z.object({ name: z.string().nullish() }).nullish(),
+  dimensionValues: z.array(z.object({ value: z.string() })).nullish(),
+  categoricalValues: z.array(z.string()).nullish(),
+});
+
 const Monitor = z.object({
   id: z.unknown().optional(),
   name: z.unknown().optional(),
@@ -81,7 +98,9 @@ const Monitor = z.object({
   threshold: z.number().nullish().catch(null),
   thresholdMode: z.unknown().optional(),
   dynamicAutoThresholdEnabled: z.unknown().optional(),
-  primaryMetricWindow: z.object({ windowLengthMs: z.number().nullish() }).nullish().catch(null),
+  primaryMetricWindow: z
+    .object({ windowLengthMs: z.number().nullish().catch(null), filters: z.array(Filter).nullish() })
+    .nullish(),
 });
 
 /** A monitor as REST spells it, whose reader judges it. */
@@ -98,8 +117,16 @@ function asRest(node: unknown): unknown {
     evaluated_at: evaluatedAt,
     // What was never changed may lack it; REST always has it.
     updated_at: updatedAt ?? evaluatedAt,
+    filters: window?.filters?.map(filterAsRest) ?? null,
     latest_computed_value: parsed.data.latestComputedValue,
     evaluation_window_length_seconds: typeof window?.windowLengthMs === "number" ? window.windowLengthMs / 1000 : null,
     threshold: isFixed && typeof threshold === "number" ? { type: "MANUAL_SINGLE", value: threshold } : null,
   };
 }
+
+const filterAsRest = ({ operator, dimension, dimensionValues, categoricalValues }: z.infer<typeof Filter>) => ({
+  operator,
+  dimension,
+  // One of the two is filled, by the kind of the dimension.
+  values: dimensionValues?.length ? dimensionValues.map(({ value }) => value) : (categoricalValues ?? []),
+});

@@ -2,10 +2,12 @@ import { z } from "zod";
 import { sha256 } from "../core/digest.ts";
 import { subjectOf } from "../core/monitor-subject.ts";
 import type { MetricSpec } from "../core/policy.ts";
-import { SignalEvidence, type Signal, type SignalStatus } from "../core/signal.ts";
-import { segmentKey, segmentsOf, type SegmentState } from "../core/state.ts";
-import type { Switchover } from "../core/switchover.ts";
+import { SignalEvidence, signalKey, type Signal, type SignalStatus } from "../core/signal.ts";
+import { segmentKey, segmentsOf } from "../core/state.ts";
 import type { ArizeSettings } from "./arize.ts";
+import { looksAt, MonitorFilters } from "./arize-filters.ts";
+import { mixtureOf } from "./arize-mixture.ts";
+import { isNews, sourceOf } from "./arize-news.ts";
 import type { SignalTargets, SourceReading } from "../core/signal-source.ts";
 
 /** Both spellings there are: `NO_DATA` (REST since July 2026) and `noData` (GraphQL). */
@@ -24,6 +26,9 @@ const Monitor = z.object({
   name: z.string(),
   status: z.string().refine((status) => statusOf(status) !== undefined, "is no monitor status"),
   notes: z.string().nullish(),
+  /** GraphQL does not tell it. */
+  project_id: z.string().nullish(),
+  filters: MonitorFilters.nullish(),
   uri: z.string().nullish(),
   evaluated_at: When.nullish(),
   updated_at: When,
@@ -40,15 +45,22 @@ export function readMonitors(
   targets: SignalTargets,
   settings: ArizeSettings,
 ): SourceReading {
-  const signals: Signal[] = [];
+  const signals = new Map<string, Signal>();
   const ignored: Record<string, number> = {};
+  /** What is told in one answer is recorded together, so the state does not have it yet. */
+  const latest = (key: string): Signal | undefined => signals.get(key) ?? targets.signals[key];
   for (const json of monitors) {
     const monitor = Monitor.safeParse(json);
-    const result = monitor.success ? signalOf(monitor.data, targets, settings) : "unreadable";
-    if (typeof result === "string") ignored[result] = (ignored[result] ?? 0) + 1;
-    else signals.push(result);
+    const read = monitor.success ? signalOf(monitor.data, targets, settings) : "unreadable";
+    const signal =
+      typeof read === "string" || !monitor.success
+        ? null
+        : { ...read, source: sourceOf(monitor.data.id, read, latest) };
+    const reason = signal === null ? read : isNews(signal, targets, latest) ? null : "unchanged";
+    if (typeof reason === "string") ignored[reason] = (ignored[reason] ?? 0) + 1;
+    else if (signal !== null) signals.set(signalKey(signal), signal);
   }
-  return { signals, ignored };
+  return { signals: [...signals.values()], ignored };
 }
 
 type Ignored =
@@ -57,10 +69,14 @@ type Ignored =
   | "unknown-segment"
   | "unknown-metric"
   | "unknown-variant"
+  | "other-project"
   | "before-incumbent";
 
-function signalOf(monitor: Monitor, targets: SignalTargets, settings: ArizeSettings): Signal | Ignored {
-  const { policies, segments, switchovers } = targets;
+type Unsourced = Omit<Signal, "source">;
+
+function signalOf(monitor: Monitor, targets: SignalTargets, settings: ArizeSettings): Unsourced | Ignored {
+  const { policies, segments } = targets;
+  if (isOfAnother(monitor.project_id, settings.projectId)) return "other-project";
   const subject = subjectOf(monitor, settings);
   if (typeof subject === "string") return subject;
   const { policy: policyId, segment, metric } = subject;
@@ -72,53 +88,27 @@ function signalOf(monitor: Monitor, targets: SignalTargets, settings: ArizeSetti
   if (spec === undefined) return "unknown-metric";
   const variant = subject.variant ?? current.incumbent;
   if (!Object.hasOwn(policy.variants, variant)) return "unknown-variant";
+  if (!looksAt(monitor.filters, subject)) return "contradictory";
 
   const observedAt = Date.parse(monitor.evaluated_at ?? monitor.updated_at);
-  if (subject.variant === undefined && observedAt < current.since) return "before-incumbent";
+  const isVariantNamed = subject.variant !== undefined;
+  if (!isVariantNamed && observedAt < current.since) return "before-incumbent";
   // Written in one way, so that REST and GraphQL tell of one evaluation, not of two.
   const id = `${monitor.id}@${new Date(observedAt).toISOString()}@${plain(monitor.status)}`;
-  const base = { id: bounded(id), source: "arize", policy: policyId, segment, variant, metric, observedAt };
+  const base = { id: bounded(id), policy: policyId, segment, variant, metric, observedAt };
   const evidence = evidenceOf(monitor, spec);
   const from =
     observedAt - 1000 * ((monitor.evaluation_window_length_seconds ?? 86_400) + (monitor.delay_seconds ?? 0));
-  const open = current.open === null ? undefined : switchovers[current.open];
-  const note =
-    subject.variant === undefined
-      ? mixtureOf({ current, open, switchovers: Object.values(switchovers), about: base, from })
-      : open?.phase.kind === "canary" && open.change.to === variant && from < open.phase.startedAt
-        ? `The monitor's window began before the canary of '${variant}' did.`
-        : null;
+  const note = mixtureOf({ about: base, current, isVariantNamed, from }, targets);
   if (note !== null) return { ...base, status: "inconclusive", evidence: { ...evidence, note } };
   return { ...base, status: statusOf(monitor.status) ?? "inconclusive", evidence };
 }
 
-interface Window {
-  readonly current: SegmentState;
-  readonly open: Switchover | undefined;
-  readonly switchovers: readonly Switchover[];
-  readonly about: Pick<Signal, "policy" | "segment" | "variant" | "observedAt">;
-  /** Epoch milliseconds, when the window began. */
-  readonly from: number;
-}
-
-/**
- * What else than the incumbent a monitor that names no variant has looked at, or null. Such an evaluation would hold the
- * answers of one variant against another.
- */
-function mixtureOf({ current, open, switchovers, about, from }: Window): string | null {
-  const { policy, segment, variant, observedAt } = about;
-  if ((current.moves.length > 0 || current.changes.length > 0) && from < current.since)
-    return `The monitor names no variant and its window began before '${variant}' served.`;
-  if (open?.phase.kind === "canary" && observedAt > open.phase.startedAt)
-    return `The monitor names no variant and its window has answers of the canary of '${open.change.to}'.`;
-  if (current.endedAt === null || from >= current.endedAt) return null;
-  const tried = switchovers.find(
-    ({ change, phase }) =>
-      change.policy === policy && change.segment === segment && phase.kind === "rolledBack" && phase.since > from,
-  );
-  return tried === undefined
-    ? null
-    : `The monitor names no variant and its window may have answers of '${tried.change.to}', which was tried until then.`;
+/** A read by id is limited to no project. What is not told, and what nothing is configured to compare with, is believed. */
+function isOfAnother(told: string | null | undefined, ours: string | undefined): boolean {
+  // Base64, which people copy without its padding.
+  const bare = (id: string): string => id.replace(/=+$/, "");
+  return told !== null && told !== undefined && ours !== undefined && bare(told) !== bare(ours);
 }
 
 const bounded = (id: string): string => (id.length <= 200 ? id : sha256(id));

@@ -25,10 +25,15 @@ export function refuseArizeDelivery(delivery: Delivery, { webhook }: ArizeSettin
   return given.some((one) => isSame(utf8ToBytes(one), wanted)) ? null : "no signature matches";
 }
 
-/** Arize's own id, else the body's digest: the same delivery twice has the same id. */
-export function arizeDeliveryId({ headers, rawBody }: Delivery): string {
+/**
+ * Arize's own id, else the digest of the body and of when it was sent: the same alarm a week later is another delivery. A
+ * bearer delivery tells no time, so there it is the minute of its arrival; to read once too often does no harm.
+ */
+export function arizeDeliveryId({ headers, rawBody, at }: Delivery): string {
   const id = headers["x-arize-webhook-id"];
-  return id === undefined || id === "" || id.length > 200 ? bytesToHex(sha256(rawBody)) : id;
+  if (id !== undefined && id !== "" && id.length <= 200) return id;
+  const sent = headers["x-arize-webhook-timestamp"] ?? `minute ${Math.floor(at / 60_000)}`;
+  return bytesToHex(sha256(concatBytes(utf8ToBytes(`${sent}.`), rawBody)));
 }
 
 /** Compares digests and always all of them, so that the time taken tells nothing. */

@@ -76,7 +76,11 @@ function monitorsQuestion(ref: SourceRef, settings: ArizeSettings, cursor: strin
     request: monitorsRequest(ref, settings, cursor),
     toReading: (json, { targets }) => {
       const page = Page.safeParse(json);
-      const reading = readMonitors(page.success ? page.data.monitors : [json], targets, settings);
+      const read = readMonitors(page.success ? page.data.monitors : [json], targets, settings);
+      const reading =
+        page.success || ref.kind === "id"
+          ? read
+          : { ...read, problem: "its answer is no list of monitors: check SEGUE_ARIZE_URL, which is without /v2" };
       const { next_cursor: next, has_more: hasMore = true } = page.data?.pagination ?? {};
       // A service that names the same page again would be read for ever.
       return !hasMore || !next || next === cursor

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { SourceAnswer, SourceCheck, SourceRequest } from "../core/signal-source.ts";
 import { quote } from "../core/quote.ts";
-import { annotationSummary, ANSWERS, FAILED, readProject } from "./phoenix-query.ts";
+import { ANNOTATED, annotationSummary, ANSWERS, FAILED, readProject } from "./phoenix-query.ts";
 import type { PhoenixSettings } from "./phoenix.ts";
 
 /** Every kind of clause that is asked for later, in one filter. */
 const SAMPLE =
   `${ANSWERS} and metadata['segment_id'] == 'policy|segment' and metadata['policy'] != 'policy' and ` +
-  `metadata['variant'] == 'variant' and ${FAILED.fault} and ${FAILED.counted} and latency_ms > 1000`;
+  `metadata['variant'] == 'variant' and ${FAILED.fault} and ${FAILED.counted} and latency_ms > 1000 and (${ANNOTATED})`;
 
 const QUERY =
   "query SegueCheck($project: String!, $range: TimeRange!, $filter: String!, $name: String!) { " +

@@ -15,11 +15,13 @@ export const FAILED = { counted: "metadata['error'] >= 0", fault: "metadata['err
 /** What names may be made of that are put into a filter, so that none can change what it says. */
 const NAME = /^[A-Za-z0-9_|-]{1,300}$/;
 
-const equals = (key: string, value: string, operator: "==" | "!=" = "=="): string => {
-  if (!NAME.test(value))
-    throw new RouterError("invalid_request", `The name ${quote(value)} cannot be put into a Phoenix filter.`);
-  return `metadata['${key}'] ${operator} '${value}'`;
+const filterable = (name: string): string => {
+  if (NAME.test(name)) return name;
+  throw new RouterError("invalid_request", `The name ${quote(name)} cannot be put into a Phoenix filter.`);
 };
+
+const equals = (key: string, value: string, operator: "==" | "!=" = "=="): string =>
+  `metadata['${key}'] ${operator} '${filterable(value)}'`;
 
 /** A subject's own answers. A misspelt key matches nothing, which is then no data and never healthy. */
 export const ownAnswers = ({ policy, segment, variant }: Subject): string =>
@@ -107,13 +109,7 @@ function partOf(
   { alias, filter }: { readonly alias: string; readonly filter: string },
 ): Part {
   const counts = faultOf(spec);
-  if (counts === null)
-    return {
-      metric,
-      variables: { [alias]: metric },
-      asks: `${alias}: ${annotationSummary(`$${alias}`)}`,
-      reads: (aggregates, answers) => summaryOf(aggregates[alias], spec, answers),
-    };
+  if (counts === null) return annotationPart(metric, spec, { alias, filter });
   const of = counts.counted === undefined ? null : `${alias}of`;
   return {
     metric,
@@ -132,6 +128,48 @@ function partOf(
   };
 }
 
+/**
+ * Which answers have an annotation of a name with what is judged by. Comparisons, because no others are documented; they match
+ * nothing where there is no such annotation.
+ */
+const annotated = (name: string, by: "score" | "label"): string =>
+  `annotations['${filterable(name)}'].${by} ${by === "label" ? "!= ''" : ">= 0"}`;
+
+/** Clauses of both kinds, for the check of what this version of Phoenix understands. */
+export const ANNOTATED = `${annotated("segue", "score")} or ${annotated("segue", "label")}`;
+
+/** Asks how many answers are annotated as well, because the summary counts each annotator of the same answer. */
+function annotationPart(
+  metric: string,
+  spec: MetricSpec,
+  { alias, filter }: { readonly alias: string; readonly filter: string },
+): Part {
+  const [scored, labelled] = [`${alias}scored`, `${alias}labelled`];
+  const scores = spec.from === "feedback" ? spec.labels : undefined;
+  return {
+    metric,
+    variables: {
+      [alias]: metric,
+      [scored]: `${filter} and ${annotated(metric, "score")}`,
+      ...(scores === undefined ? {} : { [labelled]: `${filter} and ${annotated(metric, "label")}` }),
+    },
+    asks: [
+      `${alias}: ${annotationSummary(`$${alias}`)}`,
+      counted(scored, scored),
+      ...(scores === undefined ? [] : [counted(labelled, labelled)]),
+    ].join(" "),
+    reads: (aggregates, answers) =>
+      summaryOf(aggregates[alias], spec, {
+        // Where a version of Phoenix counts an answer once for each annotator here too, there are at least no more than answers.
+        scored: Math.min(answers, countOf(aggregates[scored])),
+        labelled: scores === undefined ? 0 : Math.min(answers, countOf(aggregates[labelled])),
+      }),
+  };
+}
+
+/** What is no count is none: too little to judge by. */
+const countOf = (value: unknown): number => Count.safeParse(value).data ?? 0;
+
 /** The aggregate of one annotation. @param name a GraphQL variable */
 export const annotationSummary = (name: string): string =>
   `spanAnnotationSummary(annotationName: ${name}, timeRange: $range, filterCondition: $filter) ` +
@@ -145,7 +183,11 @@ const Summary = z.object({
 });
 
 /** By scores, or where fewer answers have them than labels, by what the metric says that its labels stand for. */
-function summaryOf(value: unknown, spec: MetricSpec, answers: number): Measured | string {
+function summaryOf(
+  value: unknown,
+  spec: MetricSpec,
+  annotatedAnswers: { readonly scored: number; readonly labelled: number },
+): Measured | string {
   if (value === null || value === undefined) return { labels: 0, lossMean: 0 };
   const summary = Summary.safeParse(value);
   if (!summary.success) return "unreadable";
@@ -154,8 +196,9 @@ function summaryOf(value: unknown, spec: MetricSpec, answers: number): Measured 
   const byLabel = labelCount > scoreCount && scores !== undefined;
   const score = byLabel ? scoreOfLabels(labelFractions, scores) : scoreCount === 0 ? 0 : (meanScore ?? null);
   if (score === null) return byLabel ? "unknown-label" : "unreadable";
-  // An annotation by two annotators is counted twice, but is one answer.
-  const labels = Math.min(byLabel ? labelCount : scoreCount, answers);
+  const labels = byLabel
+    ? Math.min(labelCount, annotatedAnswers.labelled)
+    : Math.min(scoreCount, annotatedAnswers.scored);
   if (labels === 0) return { labels: 0, lossMean: 0 };
   return score < 0 || score > 1 ? "score-out-of-range" : { labels, lossMean: lossOf(score, spec) };
 }

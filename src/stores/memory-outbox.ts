@@ -1,5 +1,5 @@
 import type { Counters, Outbox, OutboxAdded, OutboxBody, OutboxEntry, OutboxItem, OutboxSettlement } from "../ports.ts";
-import { mergedBody, OUTBOX_BOUNDS, type OutboxBounds } from "./outbox-bounds.ts";
+import { isStrike, mergedBody, OUTBOX_BOUNDS, type OutboxBounds } from "./outbox-bounds.ts";
 
 interface Waiting {
   readonly id: string;
@@ -21,7 +21,7 @@ interface Topic {
 /** An outbox within one process; what it holds ends with the process. */
 export function createMemoryOutbox(
   { counters }: { readonly counters: Counters },
-  { waitingMax, buriedMax }: OutboxBounds = OUTBOX_BOUNDS,
+  { waitingMax, struckMax, buriedMax }: OutboxBounds = OUTBOX_BOUNDS,
 ): Outbox {
   const topics = new Map<string, Topic>();
   let claims = 0;
@@ -35,12 +35,27 @@ export function createMemoryOutbox(
     if (added === "full") counters.add("segue_outbox_dropped_total", { topic: item.topic, reason: "full" });
     return added;
   };
+  const trimStruck = (name: string): void => {
+    const { waiting } = topicOf(name);
+    const struck = [...waiting.values()].filter(({ struckAt }) => struckAt !== null);
+    const surplus = struck
+      .sort((a, b) => (a.struckAt ?? 0) - (b.struckAt ?? 0))
+      .slice(0, Math.max(0, struck.length - struckMax));
+    if (surplus.length === 0) return;
+    for (const { id } of surplus) waiting.delete(id);
+    counters.add("segue_outbox_dropped_total", { topic: name, reason: "unknown" }, surplus.length);
+  };
   return {
-    add: async (items, now) => items.map((item) => addOne(item, now)),
-    claim: async (topic, { limit, leaseMs, now }) => {
+    add: async (items, now) => {
+      const added = items.map((item) => addOne(item, now));
+      for (const topic of new Set(items.flatMap((item) => (item.isDoubtful === true ? [item.topic] : []))))
+        trimStruck(topic);
+      return added;
+    },
+    claim: async (topic, { limit, leaseMs, now, struck }) => {
       const token = `claim-${++claims}`;
       const ready = [...topicOf(topic).waiting.values()]
-        .filter(({ readyAt }) => readyAt <= now)
+        .filter(({ readyAt, struckAt }) => readyAt <= now && (struck ?? struckAt !== null) === (struckAt !== null))
         .sort((a, b) => a.readyAt - b.readyAt)
         .slice(0, limit);
       for (const item of ready) Object.assign(item, { token, isRevised: false, readyAt: now + leaseMs });
@@ -52,6 +67,7 @@ export function createMemoryOutbox(
         const item = topic.waiting.get(settlement.id);
         if (item?.token === token) settleIn(topic, item, { settlement, now });
       }
+      if (settlements.some(isStrike)) trimStruck(name);
       const forgotten = topic.buried.splice(0, Math.max(0, topic.buried.length - buriedMax)).length;
       if (forgotten > 0) counters.add("segue_outbox_dropped_total", { topic: name, reason: "buried" }, forgotten);
     },
@@ -64,13 +80,20 @@ const FRESH = { token: null, isRevised: false, strikes: 0, struckAt: null };
 
 function addTo(
   { waiting }: Topic,
-  { id, body, readyAt }: OutboxItem,
+  { id, body, readyAt, isDoubtful = false }: OutboxItem,
   { now, waitingMax }: { readonly now: number; readonly waitingMax: number },
 ): OutboxAdded {
   const known = waiting.get(id);
   if (known === undefined) {
     if (waiting.size >= waitingMax) return "full";
-    waiting.set(id, { id, body: { ...body }, addedAt: now, readyAt, ...FRESH });
+    waiting.set(id, {
+      id,
+      body: { ...body },
+      addedAt: now,
+      readyAt,
+      ...FRESH,
+      ...(isDoubtful ? { strikes: 1, struckAt: now } : {}),
+    });
     return "added";
   }
   const merged = mergedBody(known.body, body);

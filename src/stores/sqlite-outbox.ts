@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { SQLOutputValue } from "node:sqlite";
 import { z } from "zod";
 import type { Counters, Outbox, OutboxAdded, OutboxEntry, OutboxItem, OutboxSettlement } from "../ports.ts";
-import { mergedBody, OUTBOX_BOUNDS, type OutboxBounds } from "./outbox-bounds.ts";
+import { isStrike, mergedBody, OUTBOX_BOUNDS, type OutboxBounds } from "./outbox-bounds.ts";
 import type { Database } from "./sqlite.ts";
 
 /** `ready_at` is the end of the lease while there is a token. Triggers count, because counting rows at each addition takes milliseconds. */
@@ -15,6 +15,8 @@ const TABLES = `
     PRIMARY KEY (topic, id)
   ) STRICT;
   CREATE INDEX IF NOT EXISTS outbox_by_readiness ON outbox (topic, ready_at);
+  CREATE INDEX IF NOT EXISTS outbox_by_strikes ON outbox (topic, strikes > 0, ready_at);
+  CREATE INDEX IF NOT EXISTS outbox_struck ON outbox (topic, struck_at) WHERE struck_at IS NOT NULL;
   CREATE TABLE IF NOT EXISTS outbox_buried (
     number INTEGER PRIMARY KEY, topic TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, problem TEXT NOT NULL
   ) STRICT;
@@ -52,6 +54,9 @@ export function createSqliteOutbox(
   let additions: Addition[] = [];
   let isScheduled = false;
 
+  const noteForgotten = (topic: string, reason: "unknown" | "buried", count: number): void => {
+    if (count > 0) counters.add("segue_outbox_dropped_total", { topic, reason }, count);
+  };
   const nextGroup = (): Addition[] => {
     let size = 0;
     const end = additions.findIndex(({ items }) => (size += items.length) > GROUP);
@@ -60,7 +65,11 @@ export function createSqliteOutbox(
   const commitAdditions = async (): Promise<void> => {
     for (let group = nextGroup(); group.length > 0; group = nextGroup()) {
       try {
-        const answers = await write(() => group.map(({ items, now }) => items.map((item) => tables.add(item, now))));
+        const { answers, forgotten } = await write(() => ({
+          answers: group.map(({ items, now }) => items.map((item) => tables.add(item, now))),
+          forgotten: doubtfulTopics(group).map((topic) => [topic, tables.trimStruck(topic)] as const),
+        }));
+        for (const [topic, count] of forgotten) noteForgotten(topic, "unknown", count);
         group.forEach(({ items, resolve }, index) => {
           const added = answers[index] ?? [];
           items.forEach(({ topic }, at) => {
@@ -81,42 +90,59 @@ export function createSqliteOutbox(
         if (!isScheduled) setImmediate(() => void commitAdditions());
         isScheduled = true;
       }),
-    claim: async (topic, { limit, leaseMs, now }) => {
+    claim: async (topic, { limit, leaseMs, now, struck }) => {
       const token = randomUUID();
       // A look first, so that an outbox with nothing to send writes nothing.
-      if (!attempt(() => tables.hasReady(topic, now))) return { token, entries: [] };
-      const entries = await write(() => tables.claim({ topic, token, limit, until: now + leaseMs, now }));
+      if (!attempt(() => tables.hasReady(topic, now, struck))) return { token, entries: [] };
+      const entries = await write(() => tables.claim({ topic, token, limit, until: now + leaseMs, now, struck }));
       return { token, entries };
     },
     settle: async (topic, { token, settlements, now }) => {
       if (settlements.length === 0) return;
       const forgotten = await write(() => {
         for (const settlement of settlements) tables.settle(topic, token, { settlement, now });
-        return tables.trimBuried(topic);
+        return {
+          buried: tables.trimBuried(topic),
+          unknown: settlements.some(isStrike) ? tables.trimStruck(topic) : 0,
+        };
       });
-      if (forgotten > 0) counters.add("segue_outbox_dropped_total", { topic, reason: "buried" }, forgotten);
+      noteForgotten(topic, "buried", forgotten.buried);
+      noteForgotten(topic, "unknown", forgotten.unknown);
     },
     counts: async (topic) => attempt(() => tables.counts(topic)),
     readBuried: async (topic, limit) => attempt(() => tables.readBuried(topic, limit)),
   };
 }
 
+const doubtfulTopics = (group: readonly Addition[]): readonly string[] => [
+  ...new Set(group.flatMap(({ items }) => items.flatMap((item) => (item.isDoubtful === true ? [item.topic] : [])))),
+];
+
 function preparedOver({ connection, attempt }: Database) {
   return attempt(() => {
     connection.exec(TABLES);
     const prepare = (text: string) => connection.prepare(text);
-    return {
-      find: prepare("SELECT body FROM outbox WHERE topic = ? AND id = ?"),
-      waiting: prepare("SELECT waiting FROM outbox_topics WHERE topic = ?"),
-      insert: prepare("INSERT INTO outbox (topic, id, body, added_at, ready_at) VALUES (?, ?, ?, ?, ?)"),
-      revise: prepare("UPDATE outbox SET body = ?, is_revised = token IS NOT NULL WHERE topic = ? AND id = ?"),
-      ready: prepare("SELECT 1 FROM outbox WHERE topic = ? AND ready_at <= ? LIMIT 1"),
-      readyFirst: prepare("SELECT * FROM outbox WHERE topic = ? AND ready_at <= ? ORDER BY ready_at, rowid LIMIT ?"),
+    const readyIn = (where: string) => ({
+      any: prepare(`SELECT 1 FROM outbox WHERE ${where} LIMIT 1`),
+      first: prepare(`SELECT * FROM outbox WHERE ${where} ORDER BY ready_at, rowid LIMIT ?`),
       // Of the same rows as the one before, in one statement: a thousand of them would hold up the event loop.
       lease: prepare(
         `UPDATE outbox SET token = ?, is_revised = 0, ready_at = ? WHERE rowid IN
-           (SELECT rowid FROM outbox WHERE topic = ? AND ready_at <= ? ORDER BY ready_at, rowid LIMIT ?)`,
+           (SELECT rowid FROM outbox WHERE ${where} ORDER BY ready_at, rowid LIMIT ?)`,
       ),
+    });
+    return {
+      find: prepare("SELECT body FROM outbox WHERE topic = ? AND id = ?"),
+      waiting: prepare("SELECT waiting FROM outbox_topics WHERE topic = ?"),
+      insert: prepare(
+        "INSERT INTO outbox (topic, id, body, added_at, ready_at, strikes, struck_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ),
+      revise: prepare("UPDATE outbox SET body = ?, is_revised = token IS NOT NULL WHERE topic = ? AND id = ?"),
+      readyOf: {
+        all: readyIn("topic = ? AND ready_at <= ?"),
+        struck: readyIn("topic = ? AND (strikes > 0) = 1 AND ready_at <= ?"),
+        fresh: readyIn("topic = ? AND (strikes > 0) = 0 AND ready_at <= ?"),
+      },
       done: prepare("DELETE FROM outbox WHERE topic = ? AND id = ? AND token = ? AND is_revised = 0"),
       bury: prepare(
         `INSERT INTO outbox_buried (topic, id, body, problem)
@@ -130,6 +156,11 @@ function preparedOver({ connection, attempt }: Database) {
         `UPDATE outbox SET token = NULL, is_revised = 0, ready_at = ?, strikes = strikes + ?, struck_at = coalesce(struck_at, ?)
            WHERE topic = ? AND id = ? AND token = ?`,
       ),
+      struckCount: prepare("SELECT count(*) AS struck FROM outbox WHERE topic = ? AND struck_at IS NOT NULL"),
+      trimStruck: prepare(
+        `DELETE FROM outbox WHERE rowid IN
+           (SELECT rowid FROM outbox WHERE topic = ? AND struck_at IS NOT NULL ORDER BY struck_at, rowid LIMIT ?)`,
+      ),
       trim: prepare(
         `DELETE FROM outbox_buried WHERE topic = ? AND number <=
            (SELECT number FROM outbox_buried WHERE topic = ? ORDER BY number DESC LIMIT 1 OFFSET ?)`,
@@ -140,15 +171,17 @@ function preparedOver({ connection, attempt }: Database) {
   });
 }
 
-function openTables(database: Database, { waitingMax, buriedMax }: OutboxBounds) {
+function openTables(database: Database, { waitingMax, struckMax, buriedMax }: OutboxBounds) {
   const sql = preparedOver(database);
+  const readyOf = (struck: boolean | undefined) =>
+    struck === undefined ? sql.readyOf.all : struck ? sql.readyOf.struck : sql.readyOf.fresh;
   const waiting = (topic: string): number => Number(sql.waiting.get(topic)?.waiting ?? 0);
   return {
-    add: ({ topic, id, body, readyAt }: OutboxItem, now: number): OutboxAdded => {
+    add: ({ topic, id, body, readyAt, isDoubtful = false }: OutboxItem, now: number): OutboxAdded => {
       const known = sql.find.get(topic, id);
       if (known === undefined) {
         if (waiting(topic) >= waitingMax) return "full";
-        sql.insert.run(topic, id, JSON.stringify(body), now, readyAt);
+        sql.insert.run(topic, id, JSON.stringify(body), now, readyAt, ...(isDoubtful ? [1, now] : [0, null]));
         return "added";
       }
       const merged = mergedBody(bodyOf(known), body);
@@ -156,11 +189,20 @@ function openTables(database: Database, { waitingMax, buriedMax }: OutboxBounds)
       sql.revise.run(JSON.stringify(merged), topic, id);
       return "replaced";
     },
-    hasReady: (topic: string, now: number): boolean => sql.ready.get(topic, now) !== undefined,
-    claim: (what: { topic: string; token: string; limit: number; until: number; now: number }): OutboxEntry[] => {
-      const { topic, token, limit, until, now } = what;
-      const rows = sql.readyFirst.all(topic, now, limit);
-      sql.lease.run(token, until, topic, now, limit);
+    hasReady: (topic: string, now: number, struck: boolean | undefined): boolean =>
+      readyOf(struck).any.get(topic, now) !== undefined,
+    claim: (what: {
+      readonly topic: string;
+      readonly token: string;
+      readonly limit: number;
+      readonly until: number;
+      readonly now: number;
+      readonly struck: boolean | undefined;
+    }): OutboxEntry[] => {
+      const { topic, token, limit, until, now, struck } = what;
+      const { first, lease } = readyOf(struck);
+      const rows = first.all(topic, now, limit);
+      lease.run(token, until, topic, now, limit);
       return rows.map(toEntry);
     },
     settle: (
@@ -178,6 +220,10 @@ function openTables(database: Database, { waitingMax, buriedMax }: OutboxBounds)
       sql.done.run(...held);
       // What is still held got other content while it was under way.
       sql.again.run(now, ...held);
+    },
+    trimStruck: (topic: string): number => {
+      const surplus = Number(sql.struckCount.get(topic)?.struck ?? 0) - struckMax;
+      return surplus <= 0 ? 0 : Number(sql.trimStruck.run(topic, surplus).changes);
     },
     trimBuried: (topic: string): number => Number(sql.trim.run(topic, topic, buriedMax).changes),
     counts: (topic: string) => ({

@@ -113,6 +113,28 @@ test("a record that is refused before any was taken waits, and asks for no more 
   expect(await world.outbox.counts(ARIZE_LOG_TOPIC)).toEqual({ waiting: 100, buried: 0 });
 });
 
+test("what is left at the end because it cannot be kept is counted, and what comes after the end", async () => {
+  const counters = memoryCounters();
+  const nothing = () => undefined;
+  const quiet = { info: nothing, warn: nothing, error: nothing };
+  const outbox = { add: () => Promise.reject(new Error("the disk is full")) };
+  const failing = createArizeLog({ outbox, clock, counters, log: quiet }, { metric: "thumbs", redaction: () => null });
+  for (let number = 0; number < 7; number++) failing.record(exposure(number));
+  await failing.flush();
+  expect(counters.read("segue_exposure_log_dropped_total")).toBe(0);
+  await failing.close();
+  failing.record(exposure(8));
+  await failing.close();
+  expect(counters.read("segue_exposure_log_dropped_total")).toBe(8);
+});
+
+test("what was recorded before the end is kept at the end", async () => {
+  log.record(exposure(1));
+  await log.close();
+  expect(await world.outbox.counts(ARIZE_LOG_TOPIC)).toMatchObject({ waiting: 1 });
+  expect(world.counters.read("segue_exposure_log_dropped_total")).toBe(0);
+});
+
 test("what no longer fits while it cannot be kept is counted", () => {
   for (let number = 0; number < 610; number++) log.record(exposure(number));
   expect(world.counters.print()).toContain("segue_exposure_log_dropped_total 10");

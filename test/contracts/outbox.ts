@@ -11,7 +11,7 @@ export interface OutboxUnderTest {
 }
 
 /** The bounds that an outbox under test is opened with. */
-export const BOUNDS = { waitingMax: 6, buriedMax: 3 };
+export const BOUNDS = { waitingMax: 6, struckMax: 3, buriedMax: 3 };
 
 const item = (id: string, body: OutboxBody = { score: 1 }, readyAt = 0): OutboxItem => ({
   topic: "arize",
@@ -146,6 +146,29 @@ export function outboxContract(name: string, open: (deps: { counters: Counters }
         { id: "4", body: { number: 4 }, problem: "no 4" },
       ]);
       expect(counters.print()).toContain('segue_outbox_dropped_total{topic="arize",reason="buried"} 2');
+    });
+
+    test("keeps what was unknown apart, gives it a part of the room only, and forgets what was unknown longest", async () => {
+      const { outbox } = under;
+      await outbox.add([item("fresh", {}, 50), item("1"), item("2"), item("3"), item("4")], 0);
+      for (const at of [1, 2, 3]) {
+        const { token, entries } = await outbox.claim("arize", { ...claiming(at, 1), struck: false });
+        const settlements = entries.map(({ id }) => ({ id, kind: "later" as const, at: 20, isStrike: true }));
+        await outbox.settle("arize", { token, settlements, now: at });
+      }
+      expect(await outbox.counts("arize")).toMatchObject({ waiting: 5 });
+      await outbox.add([{ ...item("doubtful", {}, 20), isDoubtful: true }], 4);
+      expect(await outbox.counts("arize")).toMatchObject({ waiting: 5 });
+      const idsOf = async (struck: boolean) =>
+        (await outbox.claim("arize", { ...claiming(50), struck })).entries.map(({ id }) => id);
+      expect((await idsOf(false)).sort()).toEqual(["4", "fresh"]);
+      expect((await idsOf(true)).sort()).toEqual(["2", "3", "doubtful"]);
+      expect(counters.print()).toContain('segue_outbox_dropped_total{topic="arize",reason="unknown"} 1');
+      const { token, entries } = await outbox.claim("arize", { ...claiming(200), struck: false });
+      const settlements = entries.map(({ id }) => ({ id, kind: "later" as const, at: 20, isStrike: true }));
+      await outbox.settle("arize", { token, settlements, now: 200 });
+      expect(await outbox.counts("arize")).toMatchObject({ waiting: 3 });
+      expect(counters.print()).toContain('segue_outbox_dropped_total{topic="arize",reason="unknown"} 3');
     });
 
     test("refuses what it has no room for, of that topic only, and counts it; what waits can still be replaced", async () => {

@@ -10,6 +10,11 @@ const variant = (label: string | null, version: string): Variant =>
     promptSource: { hub: "arize", prompt: "support", version, ...(label === null ? {} : { label }) },
   });
 
+const place = (prompt: string, label: string, version: string): Variant => ({
+  ...variant(null, version),
+  promptSource: { hub: "arize", prompt, label, version },
+});
+
 test.each([
   { because: "nothing was there", before: {}, after: { a: variant("production", "v3") }, lines: [] },
   { because: "it is where it was", before: { a: variant("x", "v3") }, after: { a: variant("x", "v3") }, lines: [] },
@@ -24,6 +29,12 @@ test.each([
     before: { a: variant("x", "v3") },
     after: { a: variant("x", "v3"), b: variant("x", "v4") },
     lines: ["label 'x' of arize prompt 'support' moved from v3 to v4"],
+  },
+  {
+    because: "another label reads alike",
+    before: { a: place("y' of arize prompt 'z", "x", "v3") },
+    after: { a: place("z", "x' of arize prompt 'y", "v4") },
+    lines: [],
   },
   {
     because: "a version is named, not a label",

@@ -125,7 +125,13 @@ describe("an Arize account", () => {
   });
 
   test.each([
-    { status: "ok", because: "the space is seen", body: { data: { node: { id: "s", name: "x" } } } },
+    { status: "ok", because: "the space is seen", body: { data: { node: { id: "s", __typename: "Space" } } } },
+    {
+      status: "fail",
+      because: "the id is that of a project",
+      body: { data: { node: { id: "s", __typename: "Model" } } },
+    },
+    { status: "fail", because: "it is not said what the id is of", body: { data: { node: { id: "s" } } } },
     { status: "fail", because: "there is no such space for the key", body: { data: { node: null } } },
     { status: "fail", because: "it is refused", body: { data: null, errors: [{ message: "no access" }] } },
   ])("has a developer key that is $status when $because", async ({ status, body }) => {
@@ -182,6 +188,36 @@ const provider = {
   apiKeyEnv: "OPENAI_API_KEY",
   apiKey: "sk",
 };
+
+test("an answer without an end is not read into memory, and is not what is expected", async () => {
+  const seen = { pieces: 0, cancelled: false };
+  const endless: typeof fetch = () => {
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: (controller) => {
+        seen.pieces += 1;
+        if (seen.pieces > 1000) controller.close();
+        else controller.enqueue(new Uint8Array(1 << 20).fill(32));
+      },
+      cancel: () => {
+        seen.cancelled = true;
+      },
+    });
+    return Promise.resolve(new Response(body));
+  };
+  const { api } = await arizeAccount();
+  const findings = await found({ arizeApi: { ...api, developerKey: "d" } }, endless);
+  expect(findings["arize-monitors"]).toMatchObject({ status: "fail", detail: expect.stringContaining("not what") });
+  expect(seen.cancelled).toBe(true);
+  // Four MiB of each of three answers, and what was read ahead.
+  expect(seen.pieces).toBeLessThanOrEqual(21);
+});
+
+test("whoever sets no developer key is told of everything that needs one", async () => {
+  const { api } = await arizeAccount();
+  const { detail } = (await found({ arizeApi: api }))["arize-graphql"]!;
+  expect(detail).toContain("segue monitors");
+  expect(detail).toContain("where REST does not have them");
+});
 
 describe("what cannot be reached", () => {
   const failing =

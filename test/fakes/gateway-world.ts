@@ -190,6 +190,7 @@ export async function startGatewayWorld({ bodyBytesMax = BODY_BYTES_MAX }: { bod
     recentExposures,
     wantsLabels,
     serving: servingOf({ controlPlane, log }),
+    nextTurn: () => new Promise<void>((resolve) => setImmediate(resolve)),
     flags: { fallback: () => ({ value: flag.value, reason: "FALLTHROUGH" }) },
     providers: new Map([
       ["main", provider("main", main.baseUrl)],

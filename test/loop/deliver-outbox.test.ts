@@ -25,6 +25,7 @@ function worldOf(answers: Readonly<Record<string, (entry: OutboxEntry) => Delive
   const random = { bytes: (count: number) => new Uint8Array(count).fill(255) };
   const log = { info: note, warn: note, error: note };
   const deps = { outbox, clock, random, log, counters };
+  const delivery = outboxDelivery(deps, Object.fromEntries(senders));
   return {
     outbox,
     clock,
@@ -32,7 +33,8 @@ function worldOf(answers: Readonly<Record<string, (entry: OutboxEntry) => Delive
     given,
     counters,
     deps,
-    deliver: outboxDelivery(deps, Object.fromEntries(senders)).deliver,
+    delivery,
+    deliver: delivery.deliver,
     add: (topic: string, ...ids: readonly string[]) =>
       outbox.add(
         ids.map((id) => ({
@@ -140,6 +142,52 @@ describe("the delivery of an outbox", () => {
     world.clock.at += MINUTE;
     await world.deliver();
     expect(world.given.a).toEqual([["lost"], ["fresh"], ["lost"]]);
+  });
+
+  test("begins nothing more once it is stopped, and gives back what is broken off without blaming the destination", async () => {
+    const hanging = Promise.withResolvers<Delivery>();
+    const world = worldOf({ a: () => hanging.promise });
+    await world.add("a", ...ids(1500));
+    const delivery = world.delivery;
+    void delivery.deliver();
+    while (world.given.a!.length === 0) await Promise.resolve();
+    const stopped = delivery.stop();
+    hanging.resolve(down);
+    await stopped;
+    await delivery.deliver();
+    expect(world.given.a).toHaveLength(1);
+    expect(world.logged).toEqual([]);
+    const { entries } = await world.outbox.claim("a", { limit: 2000, leaseMs: 1, now: world.clock.at });
+    expect(entries).toHaveLength(1500);
+  });
+
+  test("counts a topic where it is told to, beside the others", async () => {
+    const world = worldOf({});
+    await world.add("log", "x");
+    const sender = { send: async () => [done] };
+    await outboxDelivery(world.deps, { log: sender }, { log: "segue_records_total" }).deliver();
+    expect(world.counters.print()).toContain('segue_records_total{destination="log",result="done"} 1');
+    expect(world.counters.print()).not.toContain("segue_annotations_total");
+  });
+
+  test("asks for little of what was unknown and stays so, and for all of it once it is known", async () => {
+    const state: { answer: Delivery } = { answer: { kind: "absent", problem: "404" } };
+    const world = worldOf({ a: () => state.answer });
+    await world.add("a", ...ids(900));
+    await world.deliver();
+    const tried = async (forMs: number) => {
+      world.given.a!.length = 0;
+      for (const end = world.clock.at + forMs; world.clock.at < end;) {
+        world.clock.at += 1000;
+        await world.deliver();
+      }
+      return world.given.a!.flat().length;
+    };
+    expect(await tried(10 * MINUTE)).toBeLessThanOrEqual(900 + 11 * 20);
+    expect(await tried(10 * MINUTE)).toBe(200);
+    state.answer = done;
+    await tried(2 * MINUTE);
+    expect(await world.outbox.counts("a")).toEqual({ waiting: 0, buried: 0 });
   });
 
   test("buries at once what a destination will never take, and says what was wrong", async () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { sha256 } from "../../src/core/digest.ts";
+import type { HubPrompt } from "../../src/core/hub-prompt.ts";
 import { lint } from "../../src/core/lint.ts";
 import { planText } from "../../src/core/plan-text.ts";
 import { planPolicies } from "../../src/core/plan.ts";
-import { promptsOf } from "../../src/core/policy-source.ts";
+import { promptOf, promptsOf } from "../../src/core/policy-source.ts";
 import { publicationEvents } from "../../src/core/publication.ts";
 import { emptyState, type ControlState } from "../../src/core/state.ts";
 import { pinPrompts } from "../../src/loop/pin-prompts.ts";
@@ -106,6 +107,19 @@ describe("a prompt of a hub", () => {
     );
   });
 
+  test("whose version has another text at the second question is refused, and the second variant has neither", async () => {
+    const { hub } = world();
+    let asked = 0;
+    const fickle = {
+      resolve: async (place: HubPrompt) => ({ ...(await hub.resolve(place)), text: `Text ${(asked += 1)}.` }),
+    };
+    const sources = [policySource("a.yaml", policyText({ one: PRODUCTION, two: versioned("v3") }))];
+    const pinned = await pinPrompts({ hubs: { arize: fickle }, state: null }, { sources, prompts: {} });
+    expect(asked).toBe(2);
+    expect(pinned.sources[0]?.document?.variants.two?.prompt).toBeUndefined();
+    expect(pinned.sources[0]?.promptFindings?.two).toMatchObject([{ severity: "error", code: "prompt-changed" }]);
+  });
+
   test("whose name a file has is refused, and neither text passes for the other", async () => {
     const { hub } = world();
     const prompts = { "hub-arize-support@v3": { file: "prompts/hub-arize-support/v3.md", text: "Be rude." } };
@@ -129,6 +143,67 @@ describe("a prompt of a hub", () => {
       warns === null ? [] : [expect.stringMatching(warns)],
     );
   });
+});
+
+describe("a text that another policy says is a hub's", () => {
+  /** Whoever may publish policy 'chat' says that the hub's version has a text of their own. */
+  const forged = async (text = "Refunds are free.") => {
+    const opened = world();
+    await opened.publish(policyText({ one: versioned("v3") }));
+    const { chat } = opened.published().policies;
+    const policy = { ...chat!.policy, policy: "aforger" };
+    const publication = { policy, prompts: { "hub-arize-support@v3": promptOf(text) } };
+    const state = after(emptyState, publicationEvents(emptyState, [publication], 0));
+    const check = async (texts: readonly string[]) => {
+      const sources = texts.map((each, i) => policySource(`${i}.yaml`, each));
+      const pinned = await pinPrompts({ hubs: { arize: opened.hub }, state }, { sources, prompts: {} });
+      return { pinned, faults: lint(pinned.sources, pinned.prompts, state) };
+    };
+    return { ...opened, check };
+  };
+  const bank = policyText({ one: versioned("v3") }, "bank");
+
+  test("is not served for it: the hub is asked, and that the texts differ is an error that names the policy", async () => {
+    const { check } = await forged();
+    const { pinned, faults } = await check([bank]);
+    expect(faults.filter(({ severity }) => severity === "error")).toMatchObject([
+      { code: "prompt-changed", file: "0.yaml", message: expect.stringContaining("by policy 'aforger'") },
+    ]);
+    expect(JSON.stringify(pinned)).not.toContain("Refunds are free.");
+  });
+
+  test("is not served for it either when both are published together, whichever is first", async () => {
+    const { check } = await forged();
+    const forger = policyText({ one: versioned("v3") }, "aforger");
+    for (const texts of [
+      [forger, bank],
+      [bank, forger],
+    ]) {
+      const { pinned, faults } = await check(texts);
+      const document = pinned.sources.find(({ document: found }) => found?.policy === "bank")?.document;
+      expect(document?.variants.one?.prompt).toBeUndefined();
+      expect(faults.filter(({ severity }) => severity === "error")).toMatchObject([{ code: "prompt-changed" }]);
+    }
+  });
+
+  test("is no hindrance where the hub says the same", async () => {
+    const { check, asked } = await forged("Be kind in {{region}}.");
+    asked.length = 0;
+    const { pinned, faults } = await check([bank]);
+    expect(faults.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(pinned.sources[0]?.document?.variants.one?.prompt).toBe("hub-arize-support@v3");
+    expect(asked).toEqual(["v3"]);
+  });
+});
+
+test("two prompts whose names read alike are both asked for", async () => {
+  const { pin, asked } = world();
+  const prompts = [
+    `{ hub: arize, prompt: z, label: "x' of arize prompt 'y" }`,
+    `{ hub: arize, prompt: "y' of arize prompt 'z", label: x }`,
+  ];
+  await pin([policyText({ one: prompts[0]!, two: prompts[1]! })]);
+  expect(asked).toEqual(["x' of arize prompt 'y", "x"]);
 });
 
 describe("a label that moved", () => {
@@ -231,16 +306,23 @@ describe("without the hub", () => {
     expect(faults).toEqual([expect.stringMatching(/^error prompt-hub .*nothing of it is published/)]);
   });
 
-  test("a version that is published anywhere is taken from there, and nobody is asked", async () => {
+  test("a version that the policy has already is taken from there, and nobody is asked", async () => {
     const { check, asked } = await down();
-    const { faults, pinned } = await check([
-      policyText({ one: PRODUCTION.replace("label: production", "version: v3") }),
-      policyText({ new: versioned("v3") }, "other"),
-    ]);
-    expect(faults).toEqual([]);
-    expect(pinned.sources[1]?.document?.variants.new?.prompt).toBe("hub-arize-support@v3");
+    const { errors, pinned } = await check([policyText({ one: versioned("v3"), two: versioned("v3") })]);
+    expect(errors).toBe(0);
+    expect(pinned.sources[0]?.document?.variants.two?.prompt).toBe("hub-arize-support@v3");
     expect(asked).toEqual([]);
   });
+
+  test.each([{ offline: false }, { offline: true }])(
+    "a version that another policy has is not taken from it ($offline)",
+    async ({ offline }) => {
+      const { check } = await down();
+      const texts = [policyText({ one: versioned("v3") }), policyText({ new: versioned("v3") }, "other")];
+      const { faults } = await check(texts, { offline });
+      expect(faults).toEqual([expect.stringMatching(/^error prompt-hub variant 'new' uses version 'v3'/)]);
+    },
+  );
 
   test("policies that are judged alone leave the prompt unread, as a warning", async () => {
     const { pin } = await down();

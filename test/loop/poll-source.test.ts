@@ -126,6 +126,16 @@ describe("a sweep of many questions", () => {
     expect(counted.get("segue_source_ignored_total x too-many-pages")).toBe(1);
   });
 
+  test("of which too few pages can be read is not ready, and says so", async () => {
+    const endless: SourceQuestion = question("/more", {
+      toReading: () => ({ signals: [], ignored: {}, next: [endless] }),
+    });
+    const { deps, source } = await world({ questions: () => [endless] });
+    const polls = createSourcePolls(deps, source);
+    await polls.poll();
+    expect(polls.status()).toMatchObject({ ready: false, problem: expect.stringContaining("more than 50 pages") });
+  });
+
   test("asks otherwise where there is no such thing, also at another address of the vendor", async () => {
     const other = await service();
     const request = { method: "GET", path: "/there", query: {}, headers: {}, baseUrl: other.url } as const;
@@ -153,6 +163,113 @@ describe("a sweep of many questions", () => {
     await pollSource(deps, source);
     expect(seen).toEqual([0, 1000]);
   });
+});
+
+describe("a sweep that tells nothing", () => {
+  const blind = (over: Partial<SourceQuestion>) => ({ questions: () => [question("/list", over)] });
+  const cases = [
+    { because: "nothing is there", ...blind({}), statuses: { "/list": 404 }, says: "nothing at /list" },
+    {
+      because: "the answer is somebody else's",
+      statuses: {},
+      ...blind({ toReading: () => ({ signals: [], ignored: { unreadable: 1 }, problem: "it is no list" }) }),
+      says: "it is no list",
+    },
+  ];
+
+  test.each(cases)("because $because is not ready, and says so once", async ({ says, questions, statuses }) => {
+    const { deps, source, state, lines, counted, clock } = await world({ questions, statuses });
+    const polls = createSourcePolls(deps, source);
+    for (let poll = 0; poll < 3; poll += 1) await polls.poll();
+    expect(polls.status()).toEqual({ id: "x", ready: false, problem: expect.stringContaining(says), readAt: null });
+    expect(lines.filter((line) => line.includes(says))).toHaveLength(1);
+    expect(counted.get("segue_source_failures_total x")).toBe(3);
+    if (!("/list" in statuses)) return;
+    state.statuses = {};
+    clock.at += 1000;
+    await polls.poll();
+    expect(polls.status()).toEqual({ id: "x", ready: true, problem: null, readAt: START + 1000 });
+  });
+
+  test("still records what other answers say", async () => {
+    const questions = () => [question("/gone"), question("/a")];
+    const { deps, source, signals } = await world({ questions, statuses: { "/gone": 404 } });
+    const polls = createSourcePolls(deps, source);
+    expect(await polls.poll()).toMatchObject({ recorded: 1 });
+    expect(signals()).toMatchObject([{ id: "/a" }]);
+    expect(polls.status()).toMatchObject({ ready: false, readAt: null });
+  });
+});
+
+describe("of questions that always fail", () => {
+  const paths = ["/a", "/b", "/c", "/d", "/e", "/f"];
+  const over = (failing: readonly string[]) => ({
+    questions: () => paths.map((path) => question(path)),
+    statuses: Object.fromEntries(failing.map((path) => [path, 422])),
+  });
+
+  test("three in a row do not keep the others from being asked at the next sweep", async () => {
+    const { deps, source, asked } = await world(over(["/a", "/b", "/c"]));
+    const polls = createSourcePolls(deps, source);
+    const sweep = async () => {
+      asked.length = 0;
+      await polls.poll();
+      return asked.map(({ url }) => url);
+    };
+    expect(await sweep()).toEqual(["/a", "/b", "/c"]);
+    expect(await sweep()).toEqual(["/d", "/e", "/f", "/a", "/b", "/c"]);
+    expect(await sweep()).toEqual(["/d", "/e", "/f", "/a", "/b", "/c"]);
+  });
+
+  test("all are asked in turn, three a sweep, also when their number changes", async () => {
+    const { deps, source, asked } = await world(over(paths));
+    let count = 6;
+    const polls = createSourcePolls(deps, {
+      ...source,
+      questions: () => paths.slice(0, count).map((path) => question(path)),
+    });
+    await polls.poll();
+    await polls.poll();
+    expect(asked.map(({ url }) => url)).toEqual(paths);
+    await polls.poll();
+    count = 2;
+    asked.length = 0;
+    await polls.poll();
+    expect(asked.map(({ url }) => url)).toEqual(["/b", "/a"]);
+    count = 0;
+    expect(await polls.poll()).toMatchObject({ recorded: 0 });
+  });
+});
+
+test("an answer without an end is read up to a limit, and the connection given up", async () => {
+  const chunk = Buffer.alloc(1 << 20, 32);
+  const sent = { chunks: 0, closed: Promise.withResolvers<void>() };
+  const server = createServer((_request, response) => {
+    response.on("close", () => sent.closed.resolve());
+    const write = () => {
+      while (!response.destroyed && sent.chunks < 200) {
+        sent.chunks += 1;
+        if (!response.write(chunk)) return void response.once("drain", write);
+      }
+      response.end();
+    };
+    write();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closers.push(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  });
+  const base = await signalWorld();
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const polls = createSourcePolls(base.deps, sourceAt(url, { questions: () => [question("/a")] }));
+  await polls.poll();
+  await sent.closed.promise;
+  expect(polls.status().problem).toContain("longer than 8388608 bytes");
+  // What is on its way when the limit is reached, in buffers of both sides.
+  expect(sent.chunks).toBeLessThan(40);
 });
 
 describe("the checks of a source", () => {

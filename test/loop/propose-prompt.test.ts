@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { hubPromptName, type PromptHub } from "../../src/core/hub-prompt.ts";
 import { Policy } from "../../src/core/policy.ts";
 import { promptOf } from "../../src/core/policy-source.ts";
 import type { Publication } from "../../src/core/publication.ts";
@@ -51,9 +52,11 @@ async function world(pins: Readonly<Record<string, Pin>> = PUBLISHED) {
   };
   const join = () => createControlPlane({ ledger, clock, log, counters });
   const controlPlane = await join();
+  // Checks begin with the first label.
+  const random = { bytes: (count: number) => new Uint8Array(count) };
   const scripted = scriptedHub();
   scripted.add("v3", "Be kind.", { label: "production" });
-  const deps = { controlPlane, hubs: { arize: scripted.hub }, log, counters, clock };
+  const deps = { controlPlane, hubs: { arize: scripted.hub }, log, counters, clock, random };
   const publish = (given: Readonly<Record<string, Pin>>) =>
     publishPolicies({ controlPlane }, { policies: [publicationOf(given)], expectedRevision: null, actor });
   await publish(pins);
@@ -87,8 +90,8 @@ describe("a label that moved", () => {
     const { add, check, proposals, served, types, controlPlane, lines } = await world();
     add("v4", "Be brief.", { label: "production" });
     const { revision } = controlPlane.state();
-    expect(await check()).toEqual({ asked: 1, failed: 0, proposed: 1, withdrawn: 0 });
-    expect(await check()).toEqual({ asked: 1, failed: 0, proposed: 0, withdrawn: 0 });
+    expect(await check()).toEqual({ asked: 1, failed: 0, skipped: 0, proposed: 1, withdrawn: 0 });
+    expect(await check()).toEqual({ asked: 1, failed: 0, skipped: 0, proposed: 0, withdrawn: 0 });
     const proposed = { policy: "chat", variant: "one", hub: "arize", prompt: "support", label: "production" };
     expect(proposals()).toEqual([{ ...proposed, version: "v4", digest: promptOf("Be brief.").digest, at: START }]);
     expect(await types()).toEqual(["policy.published", "prompt.proposed"]);
@@ -171,6 +174,71 @@ describe("a label that moved", () => {
     expect(await checkPromptLabels({ ...deps, labelsMax: 1 })).toMatchObject({ asked: 1 });
     expect(asked).toEqual(["production"]);
     expect(counted).toContain("segue_prompt_labels_skipped_total");
+  });
+
+  const many = (hub: string, count: number): Readonly<Record<string, Pin>> =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`${hub}-${i}`, { ...PUBLISHED.one, hub, label: `${hub}-${i}` }]),
+    );
+
+  test("is not asked for any more after three answers in a row that its hub did not give; the other hub is", async () => {
+    const { deps, state, asked, counted } = await world({ ...many("arize", 10), ...many("phoenix", 4) });
+    const phoenix = scriptedHub();
+    for (let i = 0; i < 4; i += 1) phoenix.add("v3", "Be kind.", { label: `phoenix-${i}` });
+    state.isDown = true;
+    const check = await checkPromptLabels({ ...deps, hubs: { ...deps.hubs, phoenix: phoenix.hub } });
+    expect(check).toMatchObject({ asked: 7, failed: 3, skipped: 7 });
+    expect(asked).toEqual(["arize-0", "arize-1", "arize-2"]);
+    expect(phoenix.asked).toHaveLength(4);
+    expect(counted).toContain("segue_prompt_labels_skipped_total");
+  });
+
+  test("is asked for though others are gone: a hub that says so is there", async () => {
+    const { check, add } = await world(many("arize", 6));
+    add("v4", "Be brief.", { label: "arize-5" });
+    expect(await check()).toMatchObject({ asked: 6, failed: 5, proposed: 1 });
+  });
+
+  test("is not asked for once the check took its time", async () => {
+    const { deps, hub, asked } = await world(many("arize", 10));
+    const slow: PromptHub = {
+      resolve: (place) => {
+        deps.clock.at += 50_000;
+        return hub.resolve(place);
+      },
+    };
+    const check = await checkPromptLabels({ ...deps, hubs: { arize: slow }, checkMs: 120_000 });
+    expect([check.asked, check.skipped, asked.length]).toEqual([3, 7, 3]);
+  });
+
+  test("is reached some time, whatever is before it: checks begin anywhere", async () => {
+    const { deps, asked } = await world(many("arize", 10));
+    for (const start of [0, 7, 255]) {
+      const random = { bytes: () => Uint8Array.of(0, 0, 0, start) };
+      await checkPromptLabels({ ...deps, random, labelsMax: 4 });
+    }
+    const places = [0, 1, 2, 3, 7, 8, 9, 0, 5, 6, 7, 8];
+    expect(asked).toEqual(places.map((place) => `arize-${place}`));
+  });
+
+  test("is not taken for another whose name reads alike", async () => {
+    const alike = {
+      one: { label: "x' of arize prompt 'y", prompt: "z" },
+      two: { label: "x", prompt: "y' of arize prompt 'z" },
+    };
+    expect(hubPromptName({ hub: "arize", ...alike.one })).toBe(hubPromptName({ hub: "arize", ...alike.two }));
+    const { deps, controlPlane, asked } = await world();
+    const state = controlPlane.state();
+    const chat = state.policies.chat!;
+    const variants = Object.fromEntries(
+      Object.entries(alike).map(([name, place]) => [
+        name,
+        { ...chat.policy.variants.one!, promptSource: { hub: "arize" as const, version: "v3", ...place } },
+      ]),
+    );
+    const followed = { ...state, policies: { chat: { ...chat, policy: { ...chat.policy, variants } } } };
+    await checkPromptLabels({ ...deps, controlPlane: { ...controlPlane, state: () => followed } });
+    expect(asked).toEqual(Object.values(alike).map(({ label }) => label));
   });
 });
 

@@ -47,6 +47,56 @@ async function start() {
   return { ledger, join, controlPlane, publish, types };
 }
 
+const hubPublication = (ref: string, source: object): Publication => ({
+  policy: publicationOf({
+    variants: { one: { provider: "openai", model: "a", prompt: ref, promptSource: source } },
+    segments: [],
+  }).policy,
+  prompts: { [ref]: promptOf("Be kind.") },
+});
+const SUPPORT = { hub: "arize", prompt: "Support", version: "v3" };
+
+describe("a prompt that is said to be of a hub", () => {
+  test.each([
+    { because: "it is no hub's name", ref: "support@v1", source: SUPPORT },
+    { because: "it is another version", ref: "hub-arize-support@v4", source: SUPPORT },
+    { because: "it is another prompt", ref: "hub-arize-sales@v3", source: SUPPORT },
+    { because: "it is another hub", ref: "hub-phoenix-support@v3", source: SUPPORT },
+    {
+      because: "an id of another hub is a name",
+      ref: "hub-phoenix-x@v3",
+      source: { ...SUPPORT, hub: "phoenix", prompt: btoa("Prompt:12") },
+    },
+    {
+      because: "it has no version",
+      ref: "hub-arize-support@v3",
+      source: { ...SUPPORT, version: undefined, label: "l" },
+    },
+    {
+      because: "it is another version of a prompt by its id",
+      ref: "hub-arize-x@v4",
+      source: { ...SUPPORT, prompt: btoa("Prompt:12") },
+    },
+  ])("is refused under a name that it cannot have: $because", async ({ ref, source }) => {
+    const { publish, types } = await start();
+    await expect(publish([hubPublication(ref, source)])).rejects.toMatchObject({
+      code: "invalid_request",
+      reason: "prompt_source",
+      message: expect.stringContaining(`'${ref}'`),
+    });
+    expect(await types()).toEqual([]);
+  });
+
+  test.each([
+    { ref: "hub-arize-support@v3", source: { ...SUPPORT, label: "production", promptId: "p1" } },
+    { ref: "hub-arize-whatever-it-is@v3", source: { ...SUPPORT, prompt: btoa("Prompt:12") } },
+    { ref: "hub-phoenix-a-b@7", source: { hub: "phoenix", prompt: "a b", version: btoa("PromptVersion:7") } },
+  ])("is published as $ref", async ({ ref, source }) => {
+    const { publish } = await start();
+    expect(await publish([hubPublication(ref, source)])).toMatchObject({ published: ["chat"] });
+  });
+});
+
 describe("publishing policies", () => {
   const other = segment({ id: "zeroth", when: "!premium" });
   test.each([

@@ -64,6 +64,15 @@ const operation = (over: Partial<GraphqlOperation<unknown>> = {}): GraphqlOperat
 const mutation = operation({ kind: "mutation", isRepeatable: false });
 
 describe("an operation", () => {
+  test("whose answer is longer than can be kept is not read to its end", async () => {
+    const { ask, asked } = await world({ body: `{"data":{"ok":true}}${" ".repeat(64 * 1024 * 1024)}` });
+    await expect(ask(operation(), {})).rejects.toMatchObject({
+      reason: "unexpected_answer",
+      message: expect.stringContaining("longer than 8388608 bytes"),
+    });
+    expect(asked).toHaveLength(1);
+  });
+
   test("goes out under its own name, with the developer key", async () => {
     const { ask, asked } = await world();
     expect(await ask(operation(), { a: "'\"}" })).toEqual({ ok: true });

@@ -103,6 +103,19 @@ describe("segue monitors", () => {
     expect(arize.monitors.size).toBe(0);
   });
 
+  test("adopts a monitor that was made by hand only when told to, and keeps its notes", async () => {
+    await run(["apply"]);
+    const [made] = arize.monitors.values();
+    const byHand = { ...made!, notes: "runbook: call Ada" };
+    arize.set(byHand);
+    expect((await run(["plan"])).text).toContain("--adopt takes it over");
+    expect((await run(["apply", "--adopt"])).json).toMatchObject({ applied: { create: 0, patch: 1 } });
+    expect([...arize.monitors.values()]).toMatchObject([
+      { id: byHand.id, notes: `${byHand.notes}\n${String(made!.notes)}` },
+    ]);
+    expect((await run(["plan"])).code).toBe(0);
+  });
+
   test("takes columns, windows, variants and contacts from its options", async () => {
     writeFileSync(
       contacts,

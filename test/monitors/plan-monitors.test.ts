@@ -21,6 +21,7 @@ const plan = (
     marks,
     mayDelete: false,
     mayReplace: false,
+    mayAdopt: false,
     monitorsMax: 200,
     ...over,
   });
@@ -37,7 +38,6 @@ describe("a plan", () => {
 
   test.each([
     { field: "name", over: { name: "renamed" }, arize: "renamed", code: "seg|shop|gold|solved" },
-    { field: "notes", over: { notes: null }, arize: "none", code: solved.notes },
     { field: "operator", over: { operator: "greaterThan" }, arize: "greaterThan", code: "lessThan" },
     { field: "threshold", over: { threshold: { value: 0.7 } }, arize: "0.7", code: "0.8" },
     {
@@ -93,6 +93,85 @@ describe("a plan", () => {
       leftAlone: [{ id: "m2", because: expect.stringContaining("by hand") }],
     });
     expect(allowedSteps(plan([], [marked, byHand], { mayDelete: true }))).toMatchObject([{ id: "m1" }]);
+  });
+
+  describe("of one that has our name but not our mark", () => {
+    const byHand = { ...asCreated(solved, "m1"), notes: "runbook: call Ada" };
+    const other = { ...byHand, column: "eval.solved.score" };
+
+    test.each([
+      { because: "alike", existing: byHand, says: "--adopt takes it over" },
+      { because: "that measures something else", existing: other, says: "cannot be adopted" },
+    ])("leaves it alone and makes ours beside it: $because", ({ existing, says }) => {
+      const made = plan([solved], [existing], { mayDelete: true, mayReplace: true });
+      expect(made.steps).toMatchObject([{ kind: "create", monitor: { name: solved.name } }]);
+      expect(made.leftAlone).toMatchObject([{ id: "m1", because: expect.stringContaining(says) }]);
+      expect(text(made)).toContain("it has our name but not our mark");
+    });
+
+    test("puts our mark below what people wrote, where it is to be adopted", () => {
+      const made = plan([solved], [{ ...byHand, threshold: { value: 0.7 } }], { mayAdopt: true });
+      const notes = `runbook: call Ada\n${solved.notes}`;
+      expect(made.leftAlone).toEqual([]);
+      expect(made.steps).toMatchObject([
+        { kind: "patch", id: "m1", monitor: { notes }, differences: [{ field: "notes" }, { field: "threshold" }] },
+      ]);
+      expect(hasDrift(plan([solved], [{ ...byHand, notes }]))).toBe(false);
+    });
+
+    test.each([
+      { because: "it measures something else", existing: [other], steps: ["create"] },
+      {
+        because: "its notes are too long for our mark",
+        existing: [{ ...byHand, notes: "x".repeat(4000) }],
+        steps: ["create"],
+      },
+      { because: "there is one of ours", existing: [byHand, asCreated(solved, "m2")], steps: [] },
+    ])("does not adopt it where $because", ({ existing, steps }) => {
+      const made = plan([solved], existing, { mayAdopt: true, mayReplace: true, mayDelete: true });
+      expect(made.steps.map(({ kind }) => kind)).toEqual(steps);
+      expect(made.leftAlone).toMatchObject([{ id: "m1" }]);
+    });
+  });
+
+  test("keeps what people wrote when it mends our mark", () => {
+    const wanted = desired([bound("solved")], { perVariant: true })[0]!;
+    const notes = `${solved.notes}\nrunbook: call Ada`;
+    expect(plan([wanted], [{ ...asCreated(wanted, "m1"), notes }]).steps).toMatchObject([
+      { kind: "patch", monitor: { notes: `${notes}\n${wanted.notes}` }, differences: [{ field: "notes" }] },
+    ]);
+  });
+
+  test("names what it could not compare", () => {
+    const quiet = { ...asCreated(solved, "m1"), filters: null, windowSeconds: null };
+    const made = plan([solved], [quiet]);
+    expect(made.untold).toEqual([{ name: solved.name, fields: ["filters", "window"] }]);
+    expect(text(made)).toContain(`filters, window of ${solved.name}`);
+    expect(text(made)).toContain("delay, contacts of every monitor");
+    expect(text(made)).toContain("1 monitor(s) are as the policies say, as far as Arize tells.");
+    expect(plan([solved], [asCreated(solved, "m1")]).untold).toEqual([]);
+    expect(text(plan([solved], []))).not.toContain("Not compared");
+  });
+
+  test("obeys no terminal's commands in what others wrote", async () => {
+    const evil = "\u001b[2J\u001b]0;x\u0007\u009b1m\u202e\r\n+ fake";
+    const notes = `${solved.notes}\n${evil}`;
+    const existing = [
+      { ...asCreated(solved, "m1"), name: evil, notes, column: evil },
+      { ...asCreated(failure, "m2"), name: evil },
+      { ...asCreated(failure, "m3"), name: `seg|shop${evil}|gold|solved`, notes: null },
+      { ...asCreated(failure, "m4"), name: `seg|shop|gold|${evil}`, notes: null },
+      { ...asCreated(solved, "m5"), name: solved.name, notes: evil },
+    ];
+    const made = plan([solved], existing, { mayDelete: true, mayReplace: true });
+    const lines: string[] = [];
+    await applyMonitors({ store: storeOf(existing).store, progress: (line) => void lines.push(line) }, made);
+    expect(made.leftAlone.map(({ id }) => id)).toEqual(expect.arrayContaining(["m3", "m4", "m5"]));
+    expect(lines).toHaveLength(2);
+    for (const line of [...text(made).split("\n"), ...lines]) {
+      expect(line).not.toMatch(/[\p{Cc}\u202e]/u);
+      expect(line).not.toMatch(/^\+ fake/);
+    }
   });
 
   test("touches nobody else's", () => {
@@ -156,7 +235,13 @@ const existingArbitrary = fc
   .array(
     fc.record({
       metric: objective,
-      drift: fc.constantFrom({}, { threshold: { value: 0.01 } }, { column: "other" }, { notes: "by hand" }),
+      drift: fc.constantFrom(
+        {},
+        { threshold: { value: 0.01 } },
+        { column: "other" },
+        { notes: "by hand" },
+        { notes: "by hand", column: "other" },
+      ),
     }),
     { maxLength: 6 },
   )
@@ -168,7 +253,7 @@ const existingArbitrary = fc
   );
 
 describe("what was applied", () => {
-  const allowed = { mayDelete: true, mayReplace: true };
+  const allowed = { mayDelete: true, mayReplace: true, mayAdopt: true };
 
   test("leaves nothing to do, wherever it was stopped and begun again", () =>
     fc.assert(
@@ -207,11 +292,21 @@ describe("what was applied", () => {
     fc.assert(
       fc.asyncProperty(wantedArbitrary, existingArbitrary, async (wanted, existing) => {
         const { store, all } = storeOf(existing);
-        const made = plan(wanted, existing, { mayDelete: true });
-        await applyMonitors({ store, progress: quiet }, made);
+        await applyMonitors({ store, progress: quiet }, plan(wanted, existing, allowed));
         const ids = all().map(({ id }) => id);
         for (const { id, notes } of existing)
           if (subjectOfNotes(notes ?? "", "segue") === null) expect(ids).toContain(id);
+      }),
+    ));
+
+  test("never changes what does not carry our mark, unless it is to be adopted", () =>
+    fc.assert(
+      fc.asyncProperty(wantedArbitrary, existingArbitrary, async (wanted, existing) => {
+        const { store, all } = storeOf(existing);
+        const made = plan(wanted, existing, { mayDelete: true, mayReplace: true });
+        await applyMonitors({ store, progress: quiet }, made);
+        for (const monitor of existing)
+          if (subjectOfNotes(monitor.notes ?? "", "segue") === null) expect(all()).toContainEqual(monitor);
       }),
     ));
 });

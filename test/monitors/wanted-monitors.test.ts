@@ -16,6 +16,11 @@ describe("the columns of metadata", () => {
       names: ["app.segment_id", "attributes.metadata.segment_id"],
       prefix: "attributes.metadata.",
     },
+    {
+      because: "of metadata, where an application has a shorter one of that name too",
+      names: ["crm.metadata.segment_id", "attributes.metadata.segment_id"],
+      prefix: "attributes.metadata.",
+    },
     { because: "not there", names: ["attributes.llm.model_name", "old_segment_id"], prefix: null },
     { because: "of no name that could be written into a filter", names: ["{x}.segment_id"], prefix: null },
   ])("are found $because", ({ names, prefix }) => expect(discoveredPrefix(columns(...names))).toBe(prefix));

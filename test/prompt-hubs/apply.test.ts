@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createWorkspace, type Workspace } from "../e2e/segue-process.ts";
+import { createWorkspace, until, type Workspace } from "../e2e/segue-process.ts";
 import { arizeWorld, system, type HubWorld } from "./hub-world.ts";
 
 const policyWith = (variants: string): string => `policy: chat
@@ -96,5 +96,31 @@ describe("a policy with a prompt of a hub", () => {
     const { code, stderr, stdout } = await home.run("apply", "plan.json");
     expect(code).toBe(1);
     expect(stdout + stderr).toContain("or a label that they name, changed");
+  });
+
+  test("is shown by status once its label is on another text", async () => {
+    home.environment.SEGUE_PROMPTS_POLL_MS = "20";
+    const version = hub.add("support", system("Be wise."));
+    hub.label(version, "production");
+    const server = await home.serve();
+    const line = await until("the label's new place is shown", async () =>
+      (await home.run("status")).stdout.split("\n").find((each) => each.includes("moved to version")),
+    );
+    expect(line).toBe(
+      `chat: label 'production' of arize prompt 'support' moved to version '${version}', which is not published; variant 'one' serves what it did`,
+    );
+    await server.stop();
+  });
+
+  test("does not hold up the end of the server while the hub hangs", async () => {
+    const lift = hub.fail("hang");
+    const before = hub.requests.length;
+    const server = await home.serve();
+    await until("the hub is asked", () => hub.requests.length > before);
+    const began = performance.now();
+    expect(await server.stop()).toBe(0);
+    // Its own limit for an answer is ten seconds.
+    expect(performance.now() - began).toBeLessThan(5000);
+    lift();
   });
 });

@@ -177,6 +177,28 @@ describe("Phoenix", () => {
     return { hub, asked };
   };
 
+  test("is read no further than the limit, whatever it sends", async () => {
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        sent += 1;
+        // Ends some time, so that a reader without a limit fails and does not fill the memory.
+        if (sent > 100) controller.close();
+        else controller.enqueue(new Uint8Array(1024 * 1024).fill(32));
+      },
+    });
+    const hub = phoenixHub({
+      baseUrl: "http://phoenix.test/",
+      timeoutMs: 5000,
+      fetch: () => Promise.resolve(new Response(endless)),
+    });
+    await expect(hub.resolve({ hub: "phoenix", prompt: "support", label: "x" })).rejects.toMatchObject({
+      reason: "hub_answer",
+      message: expect.stringContaining("is longer than 8388608 bytes"),
+    });
+    expect(sent).toBeLessThan(20);
+  });
+
   test("is asked for the next page of versions until the one is there", async () => {
     const version = versionOf("v1", { type: "string", template: "Be {kind}." }, "NONE");
     const { hub, asked } = hubAnswering({

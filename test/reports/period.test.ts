@@ -19,12 +19,12 @@ describe("a period", () => {
     expect(readPeriod(since, until, NOW)).toMatchObject({ since: begins, until: ends, buckets }),
   );
 
-  test("that ends now begins with a full hour, and is compared with as many hours before", () => {
+  test("that ends now begins with a full hour, and is compared with exactly as long a time before", () => {
     const now = NOW + 37 * MINUTE;
     expect(readPeriod("24h", undefined, now)).toEqual({
       since: NOW - DAY,
       until: now,
-      previousSince: NOW - DAY - 25 * HOUR,
+      previousSince: NOW - DAY - 24 * HOUR - 37 * MINUTE,
       bucketMs: HOUR,
       buckets: 25,
     });
@@ -41,6 +41,13 @@ describe("a period", () => {
   ])("of $since until $until is refused: $because", ({ since, until }) =>
     expect(() => readPeriod(since, until, NOW)).toThrow(expect.objectContaining({ reason: "invalid_period" })),
   );
+
+  test.each(["1h", "24h", "7d"])("of %s is as long as the one before, whatever the minute", (since) => {
+    for (let minute = 0; minute < 60; minute += 1) {
+      const period = readPeriod(since, undefined, NOW + minute * MINUTE);
+      expect(period.since - period.previousSince).toBe(period.until - period.since);
+    }
+  });
 
   test("of 90 days may begin within an hour", () =>
     expect(periodOf(NOW + MINUTE - 90 * DAY, NOW + MINUTE)).toMatchObject({ buckets: 91, bucketMs: DAY }));

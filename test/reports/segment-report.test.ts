@@ -2,12 +2,14 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { gatherReport, type ReportRequest } from "../../src/reports/gather-report.ts";
+import { createLossHistory } from "../../src/reports/loss-history.ts";
 import { readPeriod } from "../../src/reports/period.ts";
 import { renderReport } from "../../src/reports/render-report.ts";
 import { reportHtml } from "../../src/reports/report-html.ts";
 import { reportMarkdown } from "../../src/reports/report-markdown.ts";
 import { SegmentReport } from "../../src/reports/report-shape.ts";
-import { HOSTILE, madeUpDay, NOW, reportDeps } from "./report-world.ts";
+import { MINUTE } from "../loop/loop-fixture.ts";
+import { HOSTILE, madeUpDay, NOW, reportDeps, scanOf } from "./report-world.ts";
 
 const request = (given: Partial<ReportRequest> = {}): ReportRequest => ({
   period: readPeriod("24h", undefined, NOW),
@@ -118,6 +120,39 @@ describe("the numbers", () => {
     }
     expect([period.buckets, segments[0]!.now.answers]).toEqual([24, 24 * 40]);
   });
+});
+
+describe("a period that does not end with a full hour", () => {
+  const now = NOW + 5 * MINUTE;
+  /** The made-up day's state, and one answer with a label a minute. */
+  const report = (since: string) => {
+    const history = createLossHistory();
+    const about = { policy: "chat", segment: "europe", variant: "first" };
+    const exposures = Array.from({ length: 6 * 60 }, (_, minute) => {
+      const at = now - (6 * 60 - minute) * MINUTE;
+      history.count({ ...about, metric: "helpful", predictionId: `p${minute}`, at, loss: 0 });
+      return { ...about, at, status: 200, error: null, latencyMs: 200, costUsd: 0.001 };
+    });
+    const clock = { now: () => now };
+    const deps = { ...madeUpDay(), clock, history, exposures: { scan: scanOf(exposures) } };
+    return gatherReport(deps, request({ period: readPeriod(since, undefined, now) }));
+  };
+
+  test("is compared with as many answers of steady traffic as it has", async () => {
+    const { total } = await report("1h");
+    expect([total.now.answers, total.before.answers]).toEqual([65, 65]);
+  });
+
+  test("still has labels to compare with where it is shorter than an hour, and says from when", async () => {
+    const { segments, total, notes } = await report(new Date(NOW).toISOString());
+    const europe = segments.find(({ segment }) => segment === "europe");
+    expect(europe?.objectives[0]).toMatchObject({ labels: 5, before: { labels: 60 } });
+    expect(total.before.answers).toBe(5);
+    expect(notes.join("\n")).toMatch(/begins at .*11:55.*labels are kept by the hour, and theirs at .*11:00/);
+  });
+
+  test("is told of only where there is something to tell", async () =>
+    expect((await madeUp()).notes.join("\n")).not.toContain("kept by the hour, and theirs"));
 });
 
 describe("a reader who may see some policies", () => {

@@ -125,12 +125,14 @@ describe("feedback", () => {
   });
 });
 
+const shownIdentifiers = { session: "keep", user: "keep", key: "tokenise" } as const;
+
 /** Has feedback sent on, and gives a way to see what waits for each destination. */
 function sendingOn({
   waitingMax = 100,
   destinations = [arizeDestination],
 }: { waitingMax?: number; destinations?: readonly AnnotationDestination[] } = {}) {
-  const outbox = createMemoryOutbox({ counters: memoryCounters() }, { waitingMax, buriedMax: 1 });
+  const outbox = createMemoryOutbox({ counters: memoryCounters() }, { waitingMax, struckMax: 10, buriedMax: 1 });
   const queue = createAnnotationQueue({ outbox, clock: world.clock }, destinations);
   const redaction = () => ({
     text: (value: string) => value.replaceAll("ada@example.com", "[EMAIL]"),
@@ -227,6 +229,33 @@ describe("feedback that is sent on", () => {
     expect(Object.keys((await waiting())[0]!)).not.toContain("comment");
   });
 
+  test.each([
+    { privacy: undefined, kept: "not_kept", because: "sessions and users are tokenised unless told" },
+    { privacy: { identifiers: shownIdentifiers }, kept: "sent", because: "nothing of a request is hidden" },
+    {
+      privacy: { identifiers: { ...shownIdentifiers, user: "drop" } },
+      kept: "not_kept",
+      because: "users are left out",
+    },
+    {
+      privacy: { identifiers: shownIdentifiers, attributes: { region: "tokenise" } },
+      kept: "not_kept",
+      because: "an attribute is tokenised",
+    },
+    {
+      privacy: { identifiers: shownIdentifiers, otherAttributes: "drop" },
+      kept: "not_kept",
+      because: "other attributes are left out",
+    },
+  ])("on an answer that is forgotten has its comment $kept, because $because", async ({ privacy, kept }) => {
+    const { waiting } = sendingOn();
+    world.commit(published(Policy.parse({ ...policy, privacy })));
+    Object.assign(world.deps, { recentExposures: { recall: () => null } });
+    const { body } = await send({ score: 1, comment: "novak of session s-1 was not amused" });
+    expect(body).toMatchObject({ recorded: true, annotation: "queued", comment: kept });
+    expect("comment" in (await waiting())[0]!).toBe(kept === "sent");
+  });
+
   test("is counted though there is no room for it, and its receipt says that it is not sent", async () => {
     sendingOn({ waitingMax: 0 });
     expect((await send({ score: 0, comment: "no" })).body).toMatchObject({
@@ -300,6 +329,29 @@ describe("a batch of feedback", () => {
     expect([status, body.feedback.length]).toEqual([200, 1000]);
     expect(body.feedback.filter((item: { recorded: boolean }) => item.recorded)).toHaveLength(1);
     expect(await waiting()).toMatchObject([{ score: 1 }]);
+  });
+
+  test("has its comments redacted over many turns, so that others are served meanwhile", async () => {
+    const { waiting } = sendingOn();
+    const { nextTurn } = world.deps;
+    let turns = 0;
+    Object.assign(world.deps, { nextTurn: () => (turns++, nextTurn()) });
+    const comment = "late ".repeat(1000);
+    const { status } = await post(Array.from({ length: 100 }, (_, index) => one({ score: index / 99, comment })));
+    expect([status, await waiting()]).toMatchObject([200, [{ score: 1, comment }]]);
+    // 500 000 characters, of which 16 000 a turn.
+    expect(turns).toBeGreaterThanOrEqual(30);
+  });
+
+  test("with more comments than can be redacted in good time is refused before anything of it counts", async () => {
+    const comment = "x".repeat(10_000);
+    const fits = Array.from({ length: 100 }, () => one({ comment }));
+    expect(await post([...fits, one({ comment: "x" })])).toMatchObject({
+      status: 413,
+      body: { error: { code: "comments_too_long", param: "feedback" } },
+    });
+    expect(world.outcomes).toEqual([]);
+    expect((await post([...fits, one()])).status).toBe(200);
   });
 
   test.each([

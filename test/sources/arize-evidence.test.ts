@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { configureSource, type SignalTargets } from "../../src/core/signal-source.ts";
+import { Policy } from "../../src/core/policy.ts";
+import { FALLBACK_FLAG, flagEffectKey } from "../../src/core/state.ts";
 import type { Phase, Switchover } from "../../src/core/switchover.ts";
 import { arize } from "../../src/sources/arize.ts";
 import { stateAfter } from "../core/state-after.ts";
 import { MONITOR_DEFAULTS } from "../fakes/arize/monitors.ts";
-import { published, START } from "../fakes/signal-world.ts";
+import { policy, published, START } from "../fakes/signal-world.ts";
 
 const HOUR_MS = 3_600_000;
 const KEY = "support/prime";
@@ -48,8 +50,41 @@ const rolledBack = (since: number): Phase => ({
   by: { kind: "operator", id: "ada" },
 });
 
+const superseded = (since: number): Phase => ({ kind: "superseded", since, because: "the policy changed" });
+
+/** The incumbent `large` went from the ladder, half an hour or two hours before. */
+function replaced(hoursAgo: number): SignalTargets {
+  const since = START - hoursAgo * HOUR_MS;
+  const ladder = [{ variant: "small" }];
+  const without = Policy.parse({ ...policy, segments: [{ ...policy.segments[0], ladder }] });
+  const after = stateAfter([published(without)], state);
+  return { ...after, segments: { ...after.segments, [KEY]: { ...after.segments[KEY]!, since } } };
+}
+
+const forced = (variant: string | null, since: number): SignalTargets => ({
+  ...state,
+  flagEffects: {
+    [flagEffectKey("support", "prime", FALLBACK_FLAG)]: { flag: FALLBACK_FLAG, value: "x", variant, since },
+  },
+});
+
 describe("a monitor that names no variant", () => {
   test.each([
+    { because: "a publication replaced the incumbent within its window", targets: replaced(0.5), says: "inconclusive" },
+    { because: "a publication replaced the incumbent before its window", targets: replaced(2), says: "degraded" },
+    {
+      because: "the segment was first published within its window",
+      targets: segment({ since: START - HOUR_MS / 2 }),
+      says: "degraded",
+    },
+    {
+      because: "a canary was superseded within its window",
+      targets: tried(superseded(START - HOUR_MS / 2), { endedAt: START - HOUR_MS / 2 }),
+      says: "inconclusive",
+    },
+    { because: "a flag forces another variant", targets: forced("small", START - 10 * HOUR_MS), says: "inconclusive" },
+    { because: "a flag forces the incumbent", targets: forced("large", START - 10 * HOUR_MS), says: "degraded" },
+    { because: "a flag forced another only after it evaluated", targets: forced("small", START), says: "degraded" },
     { because: "only the incumbent ever served", targets: state, says: "degraded" },
     {
       because: "a confirmed move is younger than its window",
@@ -92,8 +127,8 @@ describe("a monitor that names its variant", () => {
   test.each([
     { because: "it is the incumbent, and a canary of another runs", variant: "large", says: "degraded" },
     { because: "it is the canary's, which began within the window", variant: "small", says: "inconclusive" },
-  ])("says $says where $because", ({ variant, says }) => {
-    const targets = tried(canary(START - 60_000), { open: "s1" });
+    { because: "a flag forces another", variant: "large", says: "degraded", targets: forced("small", START - HOUR_MS) },
+  ])("says $says where $because", ({ variant, says, targets = tried(canary(START - 60_000), { open: "s1" }) }) => {
     expect(signalOf(targets, { name: `seg|support|prime|accuracy|${variant}` })).toMatchObject({
       variant,
       status: says,

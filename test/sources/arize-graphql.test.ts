@@ -77,7 +77,17 @@ describe("where REST v2 is not there, GraphQL", () => {
     expect(await pollSource(deps, source)).toEqual({ recorded: 1, duplicates: 0, ignored: { "not-ours": 45 } });
     expect(surfaces()).toEqual(["rest", "graphql", "graphql", "graphql"]);
     expect(signals()).toMatchObject([{ segment: "prime" }]);
-    expect(await pollSource(deps, source)).toMatchObject({ recorded: 0, duplicates: 1 });
+    expect(await pollSource(deps, source)).toMatchObject({ recorded: 0, ignored: { unchanged: 1 } });
+  });
+
+  test.each([
+    { segment: "support|prime", because: "its own", ignored: {} },
+    { segment: "support|default", because: "another", ignored: { contradictory: 1 } },
+  ])("tells the filters, and a monitor of $because segment's answers says so", async ({ segment, ignored }) => {
+    const { service, source, deps } = await world();
+    const dimension = { category: "SPAN_ATTRIBUTE", name: "attributes.metadata.segment_id" };
+    service.set(monitor({ filters: [{ dimension, operator: "EQUALS", values: [segment] }] }));
+    expect(await readSource(deps, source, { kind: "id", id: monitorId(1) })).toMatchObject({ ignored });
   });
 
   test("finds a monitor by its name", async () => {

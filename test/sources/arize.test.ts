@@ -19,9 +19,12 @@ const delivery = (body: string, headers: Record<string, string>): Delivery => ({
 });
 const timestamp = START / 1000;
 const context: SourceContext = { targets: stateAfter([published()]), now: START };
-/** How an answer to a sweep reads. */
+const isMonitor = (json: unknown) => typeof json === "object" && json !== null && "name" in json;
+/** How an answer to a sweep, or of one monitor, reads. */
 const reading = (json: unknown, targets = context.targets, source = configured()) =>
-  source.questions({ kind: "sweep" }, { ...context, targets })[0]!.toReading(json, { ...context, targets });
+  source
+    .questions(isMonitor(json) ? { kind: "id", id: "m" } : { kind: "sweep" }, { ...context, targets })[0]!
+    .toReading(json, { ...context, targets });
 
 describe("an HMAC delivery", () => {
   const body = '{"event":"monitor.triggered"}';
@@ -113,11 +116,32 @@ test("no delivery is believed without a webhook secret", () => {
   expect(source.refuse(delivery("{}", { authorization: "" }))).not.toBeNull();
 });
 
-test("a delivery's id is Arize's own, else the digest of the body", () => {
+describe("a delivery's id", () => {
   const { deliveryId } = configured();
-  expect(deliveryId(delivery("{}", { "x-arize-webhook-id": "evt-1" }))).toBe("evt-1");
-  expect(deliveryId(delivery("{}", {}))).toBe(deliveryId(delivery("{}", {})));
-  expect(deliveryId(delivery("{}", {}))).not.toBe(deliveryId(delivery("{ }", {})));
+  const signed = (seconds: number) => ({ "x-arize-webhook-timestamp": String(timestamp + seconds) });
+  const at = (ms: number): Delivery => ({ ...delivery("{}", {}), at: START + ms });
+
+  test("is Arize's own", () => expect(deliveryId(delivery("{}", { "x-arize-webhook-id": "evt-1" }))).toBe("evt-1"));
+
+  test.each([
+    {
+      because: "signed at the same second",
+      one: delivery("{}", signed(0)),
+      other: delivery("{}", signed(0)),
+      same: true,
+    },
+    {
+      because: "signed a week later",
+      one: delivery("{}", signed(0)),
+      other: delivery("{}", signed(604_800)),
+      same: false,
+    },
+    { because: "unsigned, within a minute", one: at(0), other: at(59_999), same: true },
+    { because: "unsigned, a week later", one: at(0), other: at(604_800_000), same: false },
+    { because: "of another body", one: delivery("{}", {}), other: delivery("{ }", {}), same: false },
+  ])("is without it the same ($same) for one that is $because", ({ one, other, same }) =>
+    expect(deliveryId(one) === deliveryId(other)).toBe(same),
+  );
 });
 
 describe("what a body points at", () => {
@@ -259,10 +283,73 @@ describe("a monitor", () => {
     expect(read({ notes: null }).signals).toHaveLength(1);
   });
 
+  const filter = (key: string, values: readonly string[], operator = "EQUALS") => ({
+    dimension: { category: "SPAN_ATTRIBUTE", name: key },
+    operator,
+    values,
+  });
+  const ofPrime = filter("attributes.metadata.segment_id", ["support|prime"]);
+  const ofSmall = filter("attributes.metadata.variant", ["small"]);
+
   test("may name its variant", () => {
-    expect(read({ name: "seg|support|prime|accuracy|small" }).signals[0]?.variant).toBe("small");
+    const filters = [ofPrime, ofSmall];
+    expect(read({ name: "seg|support|prime|accuracy|small", filters }).signals[0]?.variant).toBe("small");
     const notes = "managed-by=segue; policy=support; segment=prime; metric=accuracy; variant=small";
-    expect(read({ notes }).signals[0]?.variant).toBe("small");
+    expect(read({ notes, filters }).signals[0]?.variant).toBe("small");
+  });
+
+  test.each([
+    { because: "the segment", filters: [ofPrime], isOurs: true },
+    {
+      because: "the segment, spelled otherwise",
+      filters: [filter("metadata['segment_id']", ["support|prime"])],
+      isOurs: true,
+    },
+    {
+      because: "a part of the segment",
+      filters: [ofPrime, filter("attributes.metadata.region", ["eu"])],
+      isOurs: true,
+    },
+    { because: "what a custom metric says", filters: [], isOurs: true },
+    { because: "what it does not tell", filters: undefined, isOurs: true },
+    {
+      because: "another segment",
+      filters: [filter("attributes.metadata.segment_id", ["support|default"])],
+      isOurs: false,
+    },
+    {
+      because: "this segment and another",
+      filters: [filter("attributes.metadata.segment_id", ["support|prime", "support|default"])],
+      isOurs: false,
+    },
+    {
+      because: "all but the segment",
+      filters: [filter("attributes.metadata.segment_id", ["support|prime"], "NOT_EQUALS")],
+      isOurs: false,
+    },
+    { because: "another column", filters: [filter("attributes.metadata.region", ["eu"])], isOurs: false },
+    { because: "one variant, which it does not name", filters: [ofPrime, ofSmall], isOurs: false },
+  ])("that looks at $because is heard: $isOurs", ({ filters, isOurs }) =>
+    expect(read({ name: "Copy of prime", filters }).ignored).toEqual(isOurs ? {} : { contradictory: 1 }),
+  );
+
+  test("that names a variant and looks at all of them, or at another, is contradictory", () => {
+    const name = "seg|support|prime|accuracy|small";
+    for (const filters of [[ofPrime], [ofPrime, filter("attributes.metadata.variant", ["large"])]])
+      expect(read({ name, filters }).ignored).toEqual({ contradictory: 1 });
+  });
+
+  test.each([
+    { told: "TW9kZWw6MTIz", projectId: "TW9kZWw6MTIz", isOurs: true },
+    { told: "TW9kZWw6MQ==", projectId: "TW9kZWw6MQ", isOurs: true },
+    { told: "TW9kZWw6MTIz", projectId: undefined, isOurs: true },
+    { told: null, projectId: "TW9kZWw6MTIz", isOurs: true },
+    { told: "TW9kZWw6NDU2", projectId: "TW9kZWw6MTIz", isOurs: false },
+  ])("of the project $told is heard where $projectId is configured: $isOurs", ({ told, projectId, isOurs }) => {
+    const source = configured({ projectId });
+    const answer = reading({ ...monitor, project_id: told }, state, source);
+    expect(answer.ignored).toEqual(isOurs ? {} : { "other-project": 1 });
+    expect(answer.signals).toHaveLength(isOurs ? 1 : 0);
   });
 
   test("that was never evaluated is dated by its last update", () => {
@@ -293,7 +380,7 @@ describe("a monitor", () => {
       { variant: "small", status: "degraded" },
     ]);
     expect(read({ evaluated_at: "2026-09-01T09:00:00Z" }, moved).ignored).toEqual({ "before-incumbent": 1 });
-    expect(read({ name: "seg|support|prime|accuracy|small" }, moved).signals).toMatchObject([
+    expect(read({ name: "seg|support|prime|accuracy|small", filters: null }, moved).signals).toMatchObject([
       { variant: "small", status: "degraded" },
     ]);
   });
@@ -317,4 +404,19 @@ test("settings that are wrong are refused", () => {
   expect(() => configureSource(arize, { apiKey: "" })).toThrow();
   expect(() => configureSource(arize, { apiKey: "k", baseUrl: "file:///etc" })).toThrow();
   expect(ArizeSettings.parse({ apiKey: "k" }).baseUrl).toBe("https://api.arize.com");
+});
+
+describe("a sweep whose answer is no list of monitors", () => {
+  test.each([{ json: {} }, { json: { hello: "world" } }, { json: [] }])(
+    "says that something is wrong: $json",
+    ({ json }) => {
+      const [sweep] = configured().questions({ kind: "sweep" }, context);
+      expect(sweep!.toReading(json, context)).toMatchObject({ problem: expect.stringContaining("SEGUE_ARIZE_URL") });
+    },
+  );
+
+  test("is none where the list is empty", () => {
+    const [sweep] = configured().questions({ kind: "sweep" }, context);
+    expect(sweep!.toReading({ monitors: [] }, context)).not.toHaveProperty("problem");
+  });
 });

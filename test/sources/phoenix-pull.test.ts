@@ -49,6 +49,18 @@ interface Traffic {
   readonly wrong?: number;
   readonly failing?: number;
   readonly slow?: number;
+  /** Whether anybody says how good they were. */
+  readonly annotated?: boolean;
+}
+
+const KEY = { authorization: "Bearer phoenix-key" };
+async function annotate(url: string, data: readonly object[]): Promise<void> {
+  const response = await fetch(`${url}/v1/span_annotations?sync=true`, {
+    method: "POST",
+    headers: { ...KEY, "content-type": "application/json" },
+    body: JSON.stringify({ data }),
+  });
+  expect(response.status).toBe(200);
 }
 
 /** A Phoenix with spans as Segue sends them, and Segue's own control plane, on one clock. */
@@ -65,26 +77,29 @@ async function world({ settings = {}, ...options }: FakePhoenixOptions & { setti
   const deps = { ...base.deps, fetch: fetched };
   const source = configureSource(phoenix, { baseUrl: server.url, apiKey: "phoenix-viewer-key", ...settings });
   let last = 0;
-  const headers = { authorization: "Bearer phoenix-key" };
-  const serve = async ({ segment, variant = "large", from, answers, wrong = 0, failing = 0, slow = 0 }: Traffic) => {
+  const serve = async ({
+    segment,
+    variant = "large",
+    from,
+    answers,
+    wrong = 0,
+    failing = 0,
+    slow = 0,
+    annotated = true,
+  }: Traffic) => {
     const spans = Array.from({ length: answers }, (_, n): MadeSpan => {
       const metadata = { policy: "helpdesk", segment_id: `helpdesk|${segment}`, variant, error: n < failing ? 1 : 0 };
       const spanId = (last += 1).toString(16).padStart(16, "0");
       return { spanId, startMs: from + n, durationMs: n < slow ? 2000 : 300, metadata };
     });
-    await postSpans(server.otlpUrl, headers, traceRequest(spans));
+    await postSpans(server.otlpUrl, KEY, traceRequest(spans));
     const data = spans.map(({ spanId }, n) => ({
       span_id: spanId,
       name: "accuracy",
       annotator_kind: "HUMAN",
       result: { score: n < wrong ? 0 : 1 },
     }));
-    const response = await fetch(`${server.url}/v1/span_annotations?sync=true`, {
-      method: "POST",
-      headers: { ...headers, "content-type": "application/json" },
-      body: JSON.stringify({ data }),
-    });
-    expect(response.status).toBe(200);
+    if (annotated) await annotate(server.url, data);
   };
   const found = () =>
     Object.fromEntries(
@@ -113,6 +128,25 @@ describe("pulling from Phoenix", () => {
       "orders slow": "recovered",
     });
     expect([...hosts]).toEqual([server.url]);
+  });
+
+  test("takes five annotators of four answers for four labels, though there are many more answers", async () => {
+    const { clock, serve, polls, found, server } = await world();
+    await serve({ segment: "refunds", from: START, answers: 4, wrong: 4 });
+    const data = server.spans().flatMap(({ spanId }) =>
+      ["ada", "bo", "cy", "di"].map((identifier) => ({
+        span_id: spanId,
+        name: "accuracy",
+        annotator_kind: "HUMAN",
+        identifier,
+        result: { score: 0 },
+      })),
+    );
+    await annotate(server.url, data);
+    await serve({ segment: "refunds", from: START, answers: 200, annotated: false });
+    clock.at += 10 * MINUTE;
+    await polls.poll();
+    expect(found()).toMatchObject({ "refunds accuracy": "inconclusive", "refunds failed": "recovered" });
   });
 
   test("finds errors and slow answers by the spans alone", async () => {

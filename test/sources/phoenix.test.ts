@@ -77,9 +77,13 @@ const scores = (mean: number, count: number) => ({
   labelFractions: [],
 });
 const nothing = { meanScore: null, scoreCount: 0, labelCount: 0, labelFractions: [] };
+/** As many as the summary says, each by one annotator. */
+const ANNOTATED = { m0scored: 1e6, m0labelled: 1e6, m1scored: 1e6 };
 /** An answer about "prime"; m0 is accuracy, m1 toxicity, m2 failed, m3 slow. */
 const answer = (over: object = {}) => ({
-  data: { getProjectByName: { answers: 1000, m0: nothing, m1: nothing, m2: 0, m2of: 1000, m3: 0, ...over } },
+  data: {
+    getProjectByName: { ...ANNOTATED, answers: 1000, m0: nothing, m1: nothing, m2: 0, m2of: 1000, m3: 0, ...over },
+  },
 });
 const read = (json: unknown, targets = state(), over: object = {}) =>
   questions(targets, over)[0]!.toReading(json, { targets, now: START });
@@ -104,7 +108,10 @@ describe("what Phoenix is asked", () => {
       range: { start: iso(END - HOUR), end: iso(END) },
       filter: own,
       m0: "accuracy",
+      m0scored: `${own} and annotations['accuracy'].score >= 0`,
+      m0labelled: `${own} and annotations['accuracy'].label != ''`,
       m1: "toxicity",
+      m1scored: `${own} and annotations['toxicity'].score >= 0`,
       m2: `${own} and metadata['error'] == 1`,
       m2of: `${own} and metadata['error'] >= 0`,
       m3: `${own} and latency_ms > 1500`,
@@ -213,6 +220,21 @@ describe("a bound", () => {
       evidence: { labels: 10 },
     }));
 
+  test.each([
+    { over: { m0: scores(0, 20), m0scored: 4 }, labels: 4, because: "each of four has five scores" },
+    {
+      over: {
+        m0: { ...nothing, labelCount: 20, labelFractions: [{ label: "bad", fraction: 1 }] },
+        m0labelled: 4,
+      },
+      labels: 4,
+      because: "each of four has five labels",
+    },
+    { over: { m0: scores(0, 20), m0scored: "x" }, labels: 0, because: "how many have one is no number" },
+  ])("says nothing by few answers among many that are not annotated, where $because", ({ over, labels }) =>
+    expect(read(answer(over)).signals[0]).toMatchObject({ status: "inconclusive", evidence: { labels } }),
+  );
+
   test("is not judged by scores that are none", () =>
     expect(read(answer({ m0: scores(4.5, 300) })).ignored["score-out-of-range"]).toBeGreaterThan(0));
 
@@ -236,7 +258,10 @@ describe("what a metric is compared with", () => {
   const bad = answer({ m0: scores(0.6, 300) });
   const [baseline, rest] = read(bad).next ?? [];
   const compare = (question: typeof baseline, json: object, targets = state()) =>
-    question!.toReading({ data: { getProjectByName: { answers: 50_000, ...json } } }, { targets, now: START });
+    question!.toReading(
+      { data: { getProjectByName: { ...ANNOTATED, answers: 50_000, ...json } } },
+      { targets, now: START },
+    );
 
   test("is the day before, of the same variant, for a baseline", () => {
     expect(bodyOf(baseline).variables).toMatchObject({

@@ -1,9 +1,9 @@
 import { assert } from "../../core/errors.ts";
 import type { Counters, Log } from "../../ports.ts";
 import { sentBytes, type BatchLimits, type SpanBuffer, type SpanReader, type WaitingSpan } from "./span-buffer.ts";
-import { SpoolFiles } from "./spool-files.ts";
+import { SpoolFiles, type PlaceInFile, type SpoolRecord } from "./spool-files.ts";
 import { claimSpoolLane, type SpoolLane } from "./spool-lane.ts";
-import { readPlaces, writePlaces, type SpoolPlace } from "./spool-places.ts";
+import { writePlaces, type SpoolPlace } from "./spool-places.ts";
 import { recordPieces } from "./spool-record.ts";
 
 const BYTES_MAX = 1024 ** 3;
@@ -30,7 +30,8 @@ interface Place {
 /**
  * Keeps answers in files until all destinations have passed them. An answer is written before `add` returns, so a process
  * that is killed loses none; what was on its way then is sent again, with the same ids. When the files are full, the
- * oldest is dropped, and counted in `segue_spans_dropped_total`, reason `spool_full`.
+ * oldest is dropped, and counted in `segue_spans_dropped_total`, reason `spool_full`; what the disk spoiled is counted with
+ * reason `spool_damaged`, and places and files that could not be written or removed in `segue_spool_faults_total`.
  * @throws RouterError `unavailable` when the directory cannot be used
  */
 export function openSpanSpool(options: SpanSpoolOptions): SpanBuffer {
@@ -48,27 +49,30 @@ class SpanSpool {
   readonly #bytesMax: number;
   readonly #lane: SpoolLane;
   readonly #files: SpoolFiles;
-  readonly #saved: Readonly<Record<string, SpoolPlace>>;
   readonly #places: Place[] = [];
-  /** Files that end in a torn record, as far as they were read. */
-  readonly #torn = new Set<number>();
+  /** Up to where damage of a file was counted. */
+  readonly #damage = new Map<number, number>();
   #hasFailed = false;
+  #isUntidy = false;
 
   constructor({ directory, counters, log, bytesMax = BYTES_MAX }: SpanSpoolOptions) {
     this.#counters = counters;
     this.#log = log;
     this.#bytesMax = bytesMax;
     this.#lane = claimSpoolLane(directory);
-    this.#files = new SpoolFiles(this.#lane.folder, Math.min(FILE_BYTES_MAX, Math.floor(bytesMax / FILES_MIN)));
-    this.#saved = readPlaces(this.#lane.folder);
+    this.#files = new SpoolFiles(
+      this.#lane.folder,
+      this.#lane.last,
+      Math.min(FILE_BYTES_MAX, Math.floor(bytesMax / FILES_MIN)),
+    );
   }
 
   add(span: WaitingSpan): void {
     const pieces = recordPieces(span);
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (bytes > this.#bytesMax) return this.#counters.add("segue_spans_dropped_total", { reason: "too_large" });
-    while (this.#isFullFor(bytes)) this.#dropOldest();
     try {
+      while (this.#isFullFor(bytes)) this.#dropOldest();
       this.#files.append(pieces);
       this.#hasFailed = false;
     } catch (error) {
@@ -83,7 +87,7 @@ class SpanSpool {
     const isNew = !this.#places.some((place) => place.destination === destination);
     assert(isNew, `two readers for ${destination}`);
     // A destination that is new here is sent what there is.
-    const place: Place = { destination, at: this.#saved[destination] ?? { file: 0, offset: 0 }, ends: [] };
+    const place: Place = { destination, at: this.#lane.places[destination] ?? startOf(0), ends: [] };
     this.#places.push(place);
     return {
       peek: (limits) => this.#peek(place, limits),
@@ -97,6 +101,7 @@ class SpanSpool {
 
   /** What waits stays for the next process. */
   close(): void {
+    for (const place of this.#places) this.#giveUp(place);
     this.#release();
     this.#files.close();
     this.#lane.release();
@@ -110,11 +115,11 @@ class SpanSpool {
       bytes += sentBytes(span);
       return spans.length === 0 || (spans.length < spansMax && bytes <= bytesMax);
     };
+    this.#giveUp(place);
     this.#skipEmpty(place);
     for (const number of this.#files.numbers()) {
       if (number < place.at.file) continue;
-      const from = number === place.at.file ? place.at.offset : 0;
-      if (!this.#readInto(spans, ends, { number, from, isWithin })) break;
+      if (!this.#readInto(spans, ends, { number, from: placeIn(number, place), isWithin })) break;
     }
     place.ends = ends;
     return spans;
@@ -124,43 +129,43 @@ class SpanSpool {
   #readInto(
     spans: WaitingSpan[],
     ends: SpoolPlace[],
-    { number, from, isWithin }: { number: number; from: number; isWithin: (span: WaitingSpan) => boolean },
+    { number, from, isWithin }: { number: number; from: PlaceInFile; isWithin: (span: WaitingSpan) => boolean },
   ): boolean {
-    const records = this.#files.records(number, from);
-    for (let next = records.next(); ; next = records.next()) {
-      if (next.done === true) {
-        if (next.value) this.#tear(number);
-        return true;
+    for (const record of this.#files.records(number, from)) {
+      if (record.span === null) {
+        this.#damaged(number, record);
+        continue;
       }
-      const { span, end } = next.value;
-      if (!isWithin(span)) {
-        records.return(false);
-        return false;
-      }
-      spans.push(span);
-      ends.push({ file: number, offset: end });
+      if (!isWithin(record.span)) return false;
+      spans.push(record.span);
+      ends.push({ file: number, ...record.end });
     }
+    return true;
   }
 
-  /** A crash tears at most the last record of a file; what comes after a torn one cannot be told apart. */
-  #tear(number: number): void {
-    if (this.#torn.has(number)) return;
-    this.#torn.add(number);
-    this.#counters.add("segue_spool_torn_total");
-    this.#log.warn("a file of the spool ends in a torn record, which is skipped", { file: number });
+  /** Counted once, however often it is read. */
+  #damaged(number: number, { lost, isMissing, end }: Extract<SpoolRecord, { readonly span: null }>): void {
+    if (end.offset > (this.#damage.get(number) ?? 0)) {
+      this.#damage.set(number, end.offset);
+      this.#counters.add("segue_spool_torn_total");
+      this.#counters.add("segue_spans_dropped_total", { reason: "spool_damaged" }, lost);
+      const message = isMissing
+        ? "a file of the spool was removed, and its spans are lost"
+        : "a file of the spool is damaged, and spans of it are lost";
+      this.#log.warn(message, { file: number, spans: lost });
+    }
+    if (isMissing) this.#remove(number);
   }
 
   /** Goes on to the file where the next record is. */
   #skipEmpty(place: Place): void {
     for (const number of this.#files.numbers()) {
       if (number < place.at.file || this.#files.isCurrent(number)) continue;
-      const from = number === place.at.file ? place.at.offset : 0;
-      const records = this.#files.records(number, from);
-      const first = records.next();
-      records.return(false);
-      if (first.done !== true) return;
-      if (first.value) this.#tear(number);
-      place.at = { file: number + 1, offset: 0 };
+      for (const record of this.#files.records(number, placeIn(number, place))) {
+        if (record.span !== null) return;
+        this.#damaged(number, record);
+      }
+      place.at = startOf(number + 1);
     }
   }
 
@@ -168,27 +173,68 @@ class SpanSpool {
     return this.#files.total > 0 && this.#files.total + bytes > this.#bytesMax;
   }
 
+  /** Counts what each destination loses but for what may be on its way to it, which is lost only if it is asked for again. */
   #dropOldest(): void {
     const [oldest] = this.#files.numbers();
     if (oldest === undefined) return;
+    const count = this.#files.count(oldest);
+    this.#remove(oldest);
     for (const place of this.#places) {
-      if (place.at.file > oldest) continue;
-      const from = place.at.file === oldest ? place.at.offset : 0;
-      let lost = 0;
-      for (const _ of this.#files.records(oldest, from)) lost += 1;
-      place.at = { file: oldest + 1, offset: 0 };
-      place.ends = [];
-      const { destination } = place;
-      if (lost > 0) this.#counters.add("segue_spans_dropped_total", { destination, reason: "spool_full" }, lost);
+      const { file, spans } = place.ends.at(-1) ?? place.at;
+      if (file <= oldest) this.#lose(place, count - (file === oldest ? spans : 0));
     }
-    this.#files.remove(oldest);
   }
 
-  /** Remembers where all are, then removes what all have passed: a crash between the two leaves a file that is passed. */
+  /** What was peeked, was not passed and is not there any more did not arrive. */
+  #giveUp(place: Place): void {
+    const first = this.#files.numbers()[0] ?? Infinity;
+    this.#lose(place, place.ends.filter(({ file }) => file < first).length);
+    place.ends = [];
+  }
+
+  #lose({ destination }: Place, spans: number): void {
+    if (spans > 0) this.#counters.add("segue_spans_dropped_total", { destination, reason: "spool_full" }, spans);
+  }
+
+  #remove(number: number): void {
+    this.#files.remove(number);
+    this.#damage.delete(number);
+  }
+
+  /**
+   * Remembers where all are, then removes what all have passed: a crash between the two leaves a file that is passed. A
+   * place that cannot be written is no reason to keep files, as it is often they that fill the disk: what is left may be
+   * sent again after a restart.
+   */
   #release(): void {
-    for (const place of this.#places) this.#skipEmpty(place);
-    writePlaces(this.#lane.folder, Object.fromEntries(this.#places.map(({ destination, at }) => [destination, at])));
+    if (this.#places.length === 0) return;
+    for (const place of this.#places) this.#tidy(() => this.#skipEmpty(place));
+    const save = (): void =>
+      writePlaces(this.#lane.folder, Object.fromEntries(this.#places.map(({ destination, at }) => [destination, at])));
+    const isSaved = this.#tidy(save);
     const needed = Math.min(...this.#places.map(({ at }) => at.file));
-    for (const number of this.#files.numbers()) if (number < needed) this.#files.remove(number);
+    const passed = this.#files.numbers().filter((number) => number < needed);
+    for (const number of passed) this.#tidy(() => this.#remove(number));
+    if (!isSaved && passed.length > 0) this.#tidy(save);
+    if (isSaved) this.#isUntidy = false;
+  }
+
+  /** What goes wrong here is no fault of those who add and pass. @returns whether it went well */
+  #tidy(act: () => void): boolean {
+    try {
+      act();
+      return true;
+    } catch (error) {
+      this.#counters.add("segue_spool_faults_total");
+      if (!this.#isUntidy)
+        this.#log.error("the spool cannot note what was sent; after a restart it may be sent again", { error });
+      this.#isUntidy = true;
+      return false;
+    }
   }
 }
+
+const startOf = (file: number): SpoolPlace => ({ file, offset: 0, spans: 0 });
+
+/** Where a destination is in a file that it has not passed. */
+const placeIn = (number: number, { at }: Place): PlaceInFile => (number === at.file ? at : startOf(number));

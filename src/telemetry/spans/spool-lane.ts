@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { RouterError } from "../../core/errors.ts";
+import { readPlaces, removePlaces, type SpoolPlace } from "./spool-places.ts";
 
 /** Processes that may share a data directory. */
 const LANES = 16;
@@ -16,9 +17,15 @@ export const spoolNumbers = (folder: string): number[] =>
     .map(Number)
     .sort((a, b) => a - b);
 
+type SpoolPlaces = Readonly<Record<string, SpoolPlace>>;
+
 /** A folder that this process alone writes to, until it ends. */
 export interface SpoolLane {
   readonly folder: string;
+  /** Where the destinations of the process before were. */
+  readonly places: SpoolPlaces;
+  /** The last number that a file has, or had as far as places say: a number is never given twice, else a new file would be before a place. */
+  readonly last: number;
   readonly release: () => void;
 }
 
@@ -33,8 +40,11 @@ export function claimSpoolLane(directory: string): SpoolLane {
   for (const folder of lanes) {
     const release = tryLock(folder);
     if (release === null) continue;
-    for (const other of lanes) if (other !== folder && existsSync(other)) takeOver(other, folder);
-    return { folder, release };
+    const places = soundPlaces(folder);
+    let last = Math.max(spoolNumbers(folder).at(-1) ?? 0, ...Object.values(places).map(({ file }) => file));
+    for (const other of lanes)
+      if (other !== folder && existsSync(other)) last = takeOver(other, { folder, after: last });
+    return { folder, places, last, release };
   }
   throw new RouterError(
     "unavailable",
@@ -64,13 +74,28 @@ function tryLock(folder: string): (() => void) | null {
 
 const SQLITE_BUSY = 5;
 
-/** Moves what a process that ended left to the end of this one's files; what was sent of it already is sent again. */
-function takeOver(from: string, to: string): void {
+/** Without those that are after the end of what is there, which belong to files of another time: what is there is sent again then. */
+function soundPlaces(folder: string): SpoolPlaces {
+  const last = spoolNumbers(folder).at(-1);
+  const places = Object.entries(readPlaces(folder));
+  const isSound = ({ file, offset }: SpoolPlace): boolean =>
+    last === undefined || file <= last || (file === last + 1 && offset === 0);
+  return Object.fromEntries(places.filter(([, place]) => isSound(place)));
+}
+
+/**
+ * Moves what a process that ended left to the end of this one's files; what was sent of it already is sent again.
+ * @returns the last number then
+ */
+function takeOver(from: string, { folder, after }: { readonly folder: string; readonly after: number }): number {
   const release = tryLock(from);
-  if (release === null) return;
+  if (release === null) return after;
   try {
-    let next = (spoolNumbers(to).at(-1) ?? 0) + 1;
-    for (const number of spoolNumbers(from)) renameSync(join(from, spoolFile(number)), join(to, spoolFile(next++)));
+    let last = after;
+    for (const number of spoolNumbers(from)) renameSync(join(from, spoolFile(number)), join(folder, spoolFile(++last)));
+    // They say nothing of the files that come here next.
+    removePlaces(from);
+    return last;
   } finally {
     release();
   }

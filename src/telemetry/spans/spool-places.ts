@@ -1,9 +1,16 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** Where a destination is in a spool: everything before it has arrived. */
-export const SpoolPlace = z.strictObject({ file: z.int().min(0), offset: z.int().min(0) });
+/** No spool gets so far, and file names have the digits for it. */
+const FILE_MAX = 1e11;
+
+/** Where a destination is in a spool: everything before it has arrived. `spans`: those of the file up to there. */
+export const SpoolPlace = z.strictObject({
+  file: z.int().min(0).max(FILE_MAX),
+  offset: z.int().min(0),
+  spans: z.int().min(0),
+});
 export type SpoolPlace = z.infer<typeof SpoolPlace>;
 
 const Places = z.record(z.string(), SpoolPlace);
@@ -18,6 +25,8 @@ export function readPlaces(folder: string): Readonly<Record<string, SpoolPlace>>
     return {};
   }
 }
+
+export const removePlaces = (folder: string): void => rmSync(fileOf(folder), { force: true });
 
 /** Written under another name first, so that no crash leaves half of it. */
 export function writePlaces(folder: string, places: Readonly<Record<string, SpoolPlace>>): void {

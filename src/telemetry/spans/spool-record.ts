@@ -66,13 +66,20 @@ export function recordPieces(span: WaitingSpan): readonly Uint8Array[] {
   return [start, ...rest];
 }
 
-/** Bytes of the record that begins at a place. */
-export const recordBytes = (bytes: Buffer, at: number): number => FRAME_BYTES + bytes.readUInt32LE(at);
+/** Bytes of the record that begins with this frame. */
+export const recordBytes = (frame: Buffer): number => FRAME_BYTES + frame.readUInt32LE(0);
 
-/** Reads a record that is there in full. @returns null where its bytes are not those that were written */
+/** What the JSON of every record's head begins with. */
+export const HEAD_START = '{"span":';
+
+/** Whether the bytes of a record are those that were written. */
+export const isIntact = (record: Buffer): boolean =>
+  record.length >= FRAME_BYTES + HEAD_LENGTH_BYTES && crc32(record.subarray(FRAME_BYTES)) === record.readUInt32LE(4);
+
+/** Reads a record that is there in full. @returns null where its bytes are not those that were written, or of another version */
 export function readRecord(record: Buffer): WaitingSpan | null {
+  if (!isIntact(record)) return null;
   const body = record.subarray(FRAME_BYTES);
-  if (body.length < HEAD_LENGTH_BYTES || crc32(body) !== record.readUInt32LE(4)) return null;
   let at = HEAD_LENGTH_BYTES;
   const next = (length: number): Buffer => body.subarray(at, (at += length));
   // The sum says that these are our own bytes; another version may have written them.
