@@ -55,7 +55,7 @@ export function readMonitors(
     const signal =
       typeof read === "string" || !monitor.success
         ? null
-        : { ...read, source: sourceOf(monitor.data.id, read, latest) };
+        : { ...read, source: sourceOf(monitor.data.id, read, { targets, latest }) };
     const reason = signal === null ? read : isNews(signal, targets, latest) ? null : "unchanged";
     if (typeof reason === "string") ignored[reason] = (ignored[reason] ?? 0) + 1;
     else if (signal !== null) signals.set(signalKey(signal), signal);

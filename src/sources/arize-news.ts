@@ -16,7 +16,11 @@ export type Latest = (key: string) => Signal | undefined;
  * first is `arize` and each other one has a source of its own: what one takes back, another may still say.
  * @param signal but for its source; its id begins with the monitor's
  */
-export function sourceOf(monitorId: string, signal: Omit<Signal, "source">, latest: Latest): string {
+export function sourceOf(
+  monitorId: string,
+  signal: Omit<Signal, "source">,
+  { targets, latest }: { readonly targets: SignalTargets; readonly latest: Latest },
+): string {
   const own = `${SOURCE}:${sha256(monitorId).slice(0, 12)}`;
   // An alarm is taken back where it was raised.
   if (latest(signalKey({ ...signal, source: own }))?.status === "degraded") return own;
@@ -25,6 +29,8 @@ export function sourceOf(monitorId: string, signal: Omit<Signal, "source">, late
     said === undefined ||
     said.id.startsWith(`${monitorId}@`) ||
     said.status === "inconclusive" ||
+    // Said before what serves now: the loop does not hold it against it any more.
+    said.observedAt <= (servedNewsSince(signal, targets) ?? 0) ||
     // Such as one that was made anew: its successor has to be able to take its alarm back.
     signal.observedAt - said.observedAt > GONE_MS;
   return isFree ? SOURCE : own;
@@ -46,13 +52,21 @@ export function isNews(signal: Signal, targets: SignalTargets, latest: Latest): 
   );
 }
 
+type About = Pick<Signal, "policy" | "segment" | "variant">;
+
 /** What was said until then, this time included, the loop does not hold against what it serves now; epoch milliseconds. */
-function newsSince({ policy, segment, variant }: Signal, { segments, switchovers }: SignalTargets): number {
+function newsSince(about: About, targets: SignalTargets): number {
+  const current = targets.segments[segmentKey(about.policy, about.segment)];
+  // Of a variant that was left it asks whether it is well since the last attempt.
+  return servedNewsSince(about, targets) ?? (current === undefined ? 0 : (current.endedAt ?? current.since) - 1);
+}
+
+/** The same of a variant that is served now, else null. */
+function servedNewsSince({ policy, segment, variant }: About, { segments, switchovers }: SignalTargets): number | null {
   const current = segments[segmentKey(policy, segment)];
-  if (current === undefined) return 0;
+  if (current === undefined) return null;
   const open = current.open === null ? undefined : switchovers[current.open];
   // Of a canary it asks once a step what others say.
   if (open?.phase.kind === "canary" && open.change.to === variant) return open.phase.since;
-  // Of a variant that was left it asks whether it is well since the last attempt.
-  return (variant === current.incumbent ? current.since : (current.endedAt ?? current.since)) - 1;
+  return variant === current.incumbent ? current.since - 1 : null;
 }

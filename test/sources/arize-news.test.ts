@@ -186,5 +186,9 @@ describe("an evaluation that says what is known", () => {
     const [question] = configureSource(arize, { apiKey: "k" }).questions({ kind: "sweep" }, context);
     const { signals } = question!.toReading({ monitors: [monitor] }, context);
     expect(signals).toHaveLength(isEntry ? 1 : 0);
+    // Another monitor may speak in its place where what it said counts no more of what is served.
+    const others = question!.toReading({ monitors: [{ ...monitor, id: monitorId(2) }] }, context).signals;
+    const isServedAnew = isEntry && !("endedAt" in over);
+    expect(others.map(({ source }) => source === "arize")).toEqual([isServedAnew]);
   });
 });
