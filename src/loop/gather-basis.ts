@@ -109,12 +109,12 @@ export function returnBasis(subject: Subject, former: Former, context: LoopConte
   };
 }
 
-/** A source's word that the former variant recovered since the segment last changed. */
+/** A source's word that the former variant recovered since the segment last changed, unless another says by now that it is degraded. */
 export function wordFor({ current, signals }: Subject, former: Pick<Former, "variant">): Signal | undefined {
   const since = current.endedAt ?? current.since;
-  return signals.find(
-    ({ variant, status, observedAt }) => variant === former.variant && status === "recovered" && observedAt >= since,
-  );
+  const said = signals.filter(({ variant, observedAt }) => variant === former.variant && observedAt >= since);
+  if (said.some(({ status, source }) => status === "degraded" && !source.startsWith("detector:"))) return undefined;
+  return said.find(({ status }) => status === "recovered");
 }
 
 const decided = (

@@ -274,6 +274,8 @@ describe("the way back", () => {
     const said = after(away({}, mode), [signalOf({ status: "recovered", observedAt: NOW })], NOW);
     const later = contextOf({ now: NOW + 900_000 });
     expect(proposalOf(reconcile(said, later))).toMatchObject({ gate, change: { cause: "recovered", to: "first" } });
+    const contradicted = after(said, [signalOf({ status: "degraded", observedAt: NOW, source: "arize:other" })], NOW);
+    expect(proposalOf(reconcile(contradicted, later))).toBeUndefined();
     const stale = after(away({}, mode), [signalOf({ status: "recovered", observedAt: NOW - 1 })], NOW);
     expect(reconcile(stale, later)).toStrictEqual([]);
   });
