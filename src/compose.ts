@@ -117,8 +117,7 @@ export async function compose(
   const { scoreboard, shadowMemory } = learnt;
   const recentExposures = createRecentExposures(counters);
   const exported = adapters.exports(knownPolicies(controlPlane));
-  const nextTurn = () => new Promise<void>((resolve) => adapters.later(resolve));
-  const serving = servingOf({ controlPlane, log, nextTurn });
+  const serving = servingOf({ controlPlane, log, nextTurn: nextTurnOf(adapters) });
   const deps = {
     controlPlane,
     scoreboard,
@@ -139,7 +138,6 @@ export async function compose(
     exposures: countedExposures(adapters, { scoreboard, recentExposures, exposureLog: exported.exposureLog }),
     ...(exported.spans === undefined ? {} : { spans: exported.spans }),
     sending: exported.sending,
-    nextTurn,
   };
   const model = modelPlane(adapters, { ...deps, limits: learnt.limits });
   const sourcePolls = adapters.sources.map((source) => createSourcePolls(deps, source));
@@ -175,21 +173,13 @@ export async function compose(
     checkpoint: learnt.save,
     /** Saves what is large: labelled answers, and the history of losses. */
     checkpointCases: learnt.saveCases,
-    /** For a start that failed: it has learnt nothing, and must not overwrite what another instance saved. */
-    abandon: async () => {
+    /** @param hasServed false for a start that failed: it has learnt nothing, and must not overwrite what another instance saved */
+    close: async ({ hasServed = true }: { readonly hasServed?: boolean } = {}) => {
       loop.stop();
       model.stop();
       await exported.close();
-      await controlPlane.close();
-    },
-    close: async () => {
-      loop.stop();
-      model.stop();
-      await exported.close();
-      await learnt.save();
-      await learnt.saveCases();
-      await lease.release(options.instance);
-      await adapters.exposures.flush();
+      if (hasServed) await saveAll(adapters, learnt);
+      if (hasServed) await lease.release(options.instance);
       await controlPlane.close();
     },
   };
@@ -262,8 +252,14 @@ const smallVerbs = (
   readModel: (key: ApiKey, id: string) => readModel(deps, key, id),
 });
 
+const nextTurnOf =
+  ({ later }: Pick<Adapters, "later">) =>
+  (): Promise<void> =>
+    new Promise((resolve) => later(resolve));
+
 /** Where signals and prompts come from, and how they are asked. */
-const asked = ({ knownSources: known, sources, fetch, sleep, promptHubs: hubs }: Adapters) => ({
+const asked = ({ knownSources: known, sources, fetch, sleep, promptHubs: hubs, later }: Adapters) => ({
+  nextTurn: nextTurnOf({ later }),
   known,
   sources,
   fetch,
@@ -275,6 +271,12 @@ const knownPolicies = ({ state }: Pick<OpenControlPlane, "state">): KnownPolicie
   of: (id) => publishedOf(state(), id)?.policy,
   all: () => Object.values(state().policies).map(({ policy }) => policy),
 });
+
+async function saveAll({ exposures }: Pick<Adapters, "exposures">, learnt: Learnt): Promise<void> {
+  await learnt.save();
+  await learnt.saveCases();
+  await exposures.flush();
+}
 
 /** What a report is made of, beside what is served. */
 const reported = ({ ledger, counters, scannedExposures }: Adapters, { cases, lossHistory }: Learnt) => ({

@@ -137,7 +137,7 @@ async function start(config: Config, log: Log, opened: AsyncDisposableStack): Pr
     },
   );
   let isServing = false;
-  opened.defer(() => (isServing ? segue.close() : segue.abandon()));
+  opened.defer(() => segue.close({ hasServed: isServing }));
   if (Object.keys(segue.controlPlane.state().keys).length === 0) throw noKeys();
   await warnOfOther(lease, { instance, now: clock.now(), data: config.SEGUE_DATA }, log);
 

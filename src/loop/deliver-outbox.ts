@@ -91,21 +91,21 @@ export function outboxDelivery(
   };
   const deliverTo = async (to: Destination): Promise<void> => {
     try {
-      for (let batch = 0; batch < BATCHES && !isStopped; batch++) {
+      for (let batch = 0; batch < BATCHES; batch++) {
         // What was unknown before is sent apart: one such item makes a destination refuse its whole batch.
         const fresh = await sendNext(to, false);
         if (fresh === "down" || isStopped) return;
         const struck = await sendNext(to, true);
-        if (struck === "down" || (fresh === "nothing" && struck === "nothing")) return;
+        if (struck === "down" || isStopped || (fresh === "nothing" && struck === "nothing")) return;
       }
     } catch (error) {
       counters.add("segue_outbox_failures_total", { destination: to.topic });
       if (!isStopped) pause(deps, to, { problem: `the outbox or the sender failed: ${String(error)}`, afterMs: null });
     }
   };
-  const begin = (to: Destination): Promise<void> | null => {
-    if (isStopped || to.run !== null || clock.now() < to.pausedUntil) return null;
-    return (to.run = deliverTo(to).finally(() => (to.run = null)));
+  const begin = async (to: Destination): Promise<void> => {
+    if (isStopped || to.run !== null || clock.now() < to.pausedUntil) return;
+    await (to.run = deliverTo(to).finally(() => (to.run = null)));
   };
   return {
     deliver: async () => {
@@ -113,7 +113,7 @@ export function outboxDelivery(
     },
     stop: async () => {
       isStopped = true;
-      await Promise.all(destinations.map(({ run }) => run));
+      await Promise.all(destinations.map(({ run }) => run ?? Promise.resolve()));
     },
   };
 }
