@@ -138,7 +138,7 @@ function checkOrigin(connection: DatabaseSync, file: string, kind: Kind): void {
       file,
       found === KINDS.ledger
         ? "it is a ledger"
-        : `it holds ${found === KINDS.outbox ? "an outbox" : "exposures"}, not what is looked for`,
+        : `it is not ${kind === "ledger" ? "a ledger" : "what it should be"}, but holds ${found === KINDS.outbox ? "an outbox" : "exposures"}`,
       "foreign_file",
     );
   if (meta.length !== 1 || row === undefined || found === undefined)

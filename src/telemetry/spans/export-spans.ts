@@ -15,6 +15,9 @@ export const BATCH_SPANS_MAX = 512;
 /** Of a request, before content is encoded; one answer may be larger. */
 export const BATCH_BYTES_MAX = 512 * 1024;
 
+/** How many batches are looked at, at most, for one that is taken. */
+const REACH_MAX = 16;
+
 const PAUSE_MS = 1000;
 const PAUSE_MS_MAX = 60_000;
 
@@ -42,7 +45,8 @@ export interface ExportTo {
 
 /**
  * Sends answers to one destination, a request at a time, oldest first. What fails is sent again until it is taken or the
- * buffer is full; what is refused is halved until the span at fault is found, and that one is dropped.
+ * buffer is full; what is refused is halved until the span at fault is found, and that one is dropped. A destination that
+ * refuses all is left alone like one that is out of order, and nothing is dropped.
  */
 export function createSpanExporter(deps: ExportDeps, to: ExportTo): SpanExporter {
   const exporter = new Exporter(deps, to);
@@ -58,6 +62,8 @@ class Exporter {
   readonly #pause: Deadline;
   #memory = new ProtobufWriter(BATCH_BYTES_MAX);
   #failures = 0;
+  /** Batches to look at: more once a whole one was refused, as one at fault may be alone in its batch. */
+  #reach = 1;
   #waitUntil = 0;
   #wasAsked = false;
   #sending: Promise<void> | null = null;
@@ -117,21 +123,26 @@ class Exporter {
   }
 
   async #sendNext(): Promise<Turn> {
-    const { destination, head, reader } = this.#to;
-    const spansMax = this.#refused.next() ?? BATCH_SPANS_MAX;
-    const spans = reader.peek({ spansMax, bytesMax: BATCH_BYTES_MAX });
-    if (spans.length === 0) {
-      this.#refused.clear();
-      return "empty";
-    }
+    const { destination, head } = this.#to;
+    const spans = this.#refused.next() ?? this.#peek();
+    if (spans.length === 0) return "empty";
+    const wasHeld = this.#refused.next() !== null;
     const body = exportRequest(head, await withContent(this.#deps, spans), this.#memory);
     const { signal } = this.#closing;
     const result = await postSpans(this.#deps, { destination, body, signal });
     // Who knows whether a connection that failed still reads from it.
     if (result.kind !== "taken") this.#memory = new ProtobufWriter(BATCH_BYTES_MAX);
     if (signal.aborted || !this.#settle(result, spans)) return "failed";
-    if (this.#refused.next() !== null || spans.length >= spansMax) return "full";
+    if (wasHeld || this.#refused.next() !== null || spans.length >= BATCH_SPANS_MAX) return "full";
     return spans.reduce((sum, span) => sum + sentBytes(span), 0) * 2 > BATCH_BYTES_MAX ? "full" : "part";
+  }
+
+  #peek(): readonly WaitingSpan[] {
+    const reach = this.#reach;
+    const spans = this.#to.reader.peek({ spansMax: BATCH_SPANS_MAX * reach, bytesMax: BATCH_BYTES_MAX * reach });
+    if (reach === 1 || spans.length < 2) return spans;
+    this.#refused.hold(batchesOf(spans));
+    return this.#refused.next() ?? spans;
   }
 
   /** @returns whether more may be sent now */
@@ -144,18 +155,13 @@ class Exporter {
         const { rejected } = result;
         counters.add("segue_spans_exported_total", { destination }, Math.max(0, spanCount(spans) - rejected));
         if (rejected > 0) counters.add("segue_spans_dropped_total", { destination, reason: "rejected" }, rejected);
-        this.#refused.isTaken();
-        this.#pass(spans.length);
+        this.#reach = 1;
+        this.#pass(this.#refused.take(spans));
         this.#tell.taken(rejected);
         return true;
       }
       case "refused":
-        if (this.#refused.refuse(spans.length)) {
-          this.#pass(spans.length);
-          counters.add("segue_spans_dropped_total", { destination, reason: "refused" }, spanCount(spans));
-          this.#tell.refused(result.problem, spans.length);
-        }
-        return true;
+        return this.#refuse(result.problem, spans);
       case "later":
         this.#tell.failed(result);
         this.#leaveAlone(Math.max(result.afterMs ?? 0, this.#jitter()));
@@ -167,9 +173,25 @@ class Exporter {
     }
   }
 
+  /** @returns whether more may be sent now */
+  #refuse(problem: string, spans: readonly WaitingSpan[]): boolean {
+    const { dropped, passed, isBlocked } = this.#refused.refuse(spans);
+    if (dropped.length > 0) {
+      const { counters } = this.#deps;
+      counters.add("segue_spans_dropped_total", { destination: this.#name, reason: "refused" }, spanCount(dropped));
+      this.#tell.refused(problem, dropped.length);
+    }
+    if (passed > 0) this.#pass(passed);
+    if (!isBlocked) return true;
+    if (this.#refused.next() === null) this.#reach = Math.min(REACH_MAX, this.#reach * 2);
+    const fix = `Check that ${new URL(this.#to.destination.url).host} takes OTLP over HTTP as protobuf; spans wait meanwhile.`;
+    this.#tell.failed({ kind: "blocked", problem: `${problem} to everything`, fix });
+    this.#leaveAlone(PAUSE_MS_MAX);
+    return false;
+  }
+
   #pass(count: number): void {
-    this.#to.reader.pass(count);
-    this.#refused.pass(count);
+    if (count > 0) this.#to.reader.pass(count);
     this.#failures = 0;
     this.#waitUntil = 0;
   }
@@ -194,6 +216,22 @@ class Exporter {
   get #name(): string {
     return this.#to.destination.name;
   }
+}
+
+/** Parts that a request has room for each. */
+function batchesOf(spans: readonly WaitingSpan[]): readonly (readonly WaitingSpan[])[] {
+  const batches: WaitingSpan[][] = [];
+  let bytes = 0;
+  for (const span of spans) {
+    const last = batches.at(-1);
+    bytes += sentBytes(span);
+    if (last !== undefined && last.length < BATCH_SPANS_MAX && bytes <= BATCH_BYTES_MAX) last.push(span);
+    else {
+      batches.push([span]);
+      bytes = sentBytes(span);
+    }
+  }
+  return batches;
 }
 
 const spanCount = (spans: readonly WaitingSpan[]): number =>

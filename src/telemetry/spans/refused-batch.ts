@@ -1,42 +1,85 @@
-/** Refusals in a row after which what is left of a batch is given up: it is not one span that is at fault. */
+import type { WaitingSpan } from "./span-buffer.ts";
+
+/** Refusals in a row after which it is not single answers that are at fault. */
 const REFUSALS_MAX = 32;
 
-/** Halves batches that were refused until the answer at fault is alone. */
+export interface Refusal {
+  /** Found to be at fault. */
+  readonly dropped: readonly WaitingSpan[];
+  /** How many of the reader's answers are done with. */
+  readonly passed: number;
+  /** Whether the destination seems to refuse everything; nothing more is to be sent for now. */
+  readonly isBlocked: boolean;
+}
+
+/**
+ * Halves a batch that was refused until the answers at fault are alone. One is given up only where the destination has taken
+ * another of the batch: a wrong address or a proxy may refuse all there is, and then it is no answer that is at fault.
+ */
 export interface RefusedBatch {
-  /** How many answers to send next; null when no batch is being halved. */
-  readonly next: () => number | null;
-  /** So many were refused. @returns whether they are given up, rather than halved */
-  readonly refuse: (count: number) => boolean;
-  /** So many were taken, or given up. */
-  readonly pass: (count: number) => void;
-  readonly isTaken: () => void;
-  readonly clear: () => void;
+  /** The answers to send next; null when no batch is held. */
+  readonly next: () => readonly WaitingSpan[] | null;
+  /** Holds more than a batch, the newest of which goes first. */
+  readonly hold: (batches: readonly (readonly WaitingSpan[])[]) => void;
+  readonly refuse: (sent: readonly WaitingSpan[]) => Refusal;
+  /** @returns how many of the reader's answers are done with */
+  readonly take: (sent: readonly WaitingSpan[]) => number;
 }
 
 export function createRefusedBatch(): RefusedBatch {
-  /** How many answers each part has, the next one last. */
-  const parts: number[] = [];
+  /** In the reader's order, but for those at the start that are done with. */
+  let held: readonly WaitingSpan[] = [];
+  /** Sent next is the last. */
+  const parts: (readonly WaitingSpan[])[] = [];
+  const done = new Set<WaitingSpan>();
+  /** Refused alone, while nothing was taken. */
+  let suspects: readonly WaitingSpan[] = [];
   let refusals = 0;
+  let hasTaken = false;
+
+  const hold = (batches: readonly (readonly WaitingSpan[])[]): void => {
+    held = batches.flat();
+    parts.splice(0, parts.length, ...batches);
+    done.clear();
+    suspects = [];
+    refusals = 0;
+    hasTaken = false;
+  };
+  const passed = (): number => {
+    const first = held.findIndex((span) => !done.has(span));
+    const count = first < 0 ? held.length : first;
+    held = held.slice(count);
+    return count;
+  };
   return {
     next: () => parts.at(-1) ?? null,
-    refuse: (count) => {
+    hold,
+    refuse: (sent) => {
+      if (parts.length === 0) hold([sent]);
+      parts.pop();
       refusals += 1;
-      if (count <= 1 || refusals > REFUSALS_MAX) return true;
-      const part = parts.pop() ?? count;
-      const half = Math.ceil(count / 2);
-      for (const answers of [part - count, count - half, half]) if (answers > 0) parts.push(answers);
-      return false;
+      const half = Math.ceil(sent.length / 2);
+      let dropped: readonly WaitingSpan[] = [];
+      if (sent.length > 1) parts.push(sent.slice(half), sent.slice(0, half));
+      else if (hasTaken && refusals < REFUSALS_MAX) dropped = sent;
+      else suspects = [...suspects, ...sent];
+      for (const span of dropped) done.add(span);
+      const isBlocked = refusals >= REFUSALS_MAX || (parts.length === 0 && suspects.length > 0);
+      const count = passed();
+      if (isBlocked) refusals = 0;
+      if (isBlocked) hasTaken = false;
+      return { dropped, passed: count, isBlocked };
     },
-    pass: (count) => {
-      const part = parts.pop();
-      if (part !== undefined && part > count) parts.push(part - count);
-      if (parts.length === 0) refusals = 0;
-    },
-    isTaken: () => {
+    take: (sent) => {
+      if (parts.length === 0) return sent.length;
+      parts.pop();
+      for (const span of sent) done.add(span);
+      hasTaken = true;
       refusals = 0;
-    },
-    clear: () => {
-      parts.length = refusals = 0;
+      // Now that it takes something, they have a fair chance.
+      if (suspects.length > 0) parts.push(suspects);
+      suspects = [];
+      return passed();
     },
   };
 }

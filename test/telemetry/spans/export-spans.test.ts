@@ -253,18 +253,34 @@ describe("a refusal", () => {
     expect(count("segue_spans_dropped_total")).toBe(bad.length);
   });
 
-  test("of everything is given up after a few requests, and what comes later is tried again", async () => {
-    let refusesAll = true;
-    const to = collector(() => (refusesAll ? 400 : 200));
-    const { spans, count } = exporting({ fetch: to.fetch });
-    for (const number of range(0, 512)) spans.record(servedSpan(number));
-    await spans.flush();
-    expect(to.requests.length).toBeLessThan(90);
-    expect(count("segue_spans_dropped_total")).toBe(512);
-    refusesAll = false;
-    spans.record(servedSpan(512));
-    await spans.flush();
-    expect(to.numbers()).toEqual([512]);
+  test.each([400, 413, 422])(
+    "of everything by status %i is a wrong address or a proxy, and drops nothing",
+    async (status) => {
+      let refusesAll = true;
+      const to = collector(() => (refusesAll ? status : 200));
+      const { spans, pass, count, lines } = exporting({ fetch: to.fetch });
+      for (const number of range(0, 700)) spans.record(servedSpan(number));
+      await pass(1000);
+      for (let minute = 0; minute < 5; minute++) await pass(60_000);
+      expect(to.requests.length).toBeLessThan(200);
+      expect(lines).toMatchObject([{ level: "error", fields: { fix: expect.stringMatching(/OTLP/) as string } }]);
+      refusesAll = false;
+      await pass(60_000);
+      await spans.flush();
+      expect(to.numbers().toSorted((a, b) => a - b)).toEqual(range(0, 700));
+      expect(count("segue_spans_dropped_total")).toBe(0);
+    },
+  );
+
+  test("of one that fills a request by itself does not hold up those after it", async () => {
+    const to = collector(refusesNumbers(0) as never);
+    const { spans, pass, count } = exporting({ fetch: to.fetch });
+    spans.record(servedSpan(0, { session: "s".repeat(600_000) }));
+    for (const number of range(1, 10)) spans.record(servedSpan(number));
+    await pass(1000);
+    for (let minute = 0; minute < 3; minute++) await pass(60_000);
+    expect(to.numbers()).toEqual(range(1, 10));
+    expect(count("segue_spans_dropped_total")).toBe(1);
   });
 
   test("of a key stops sending, is logged once with what to do, and is tried again each minute", async () => {

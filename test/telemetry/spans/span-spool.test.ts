@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import * as fc from "fast-check";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -204,6 +206,153 @@ describe("the spool", () => {
     for (const one of opened.splice(0)) one.close();
     expect(numbersOf(open().reader("a").peek(everything))).toEqual([1, 2]);
     expect(files("1")).toEqual([]);
+  });
+
+  test("hands every answer to every destination once, in order, whatever restarts come between, idle ones too", () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("add" as const), count: fc.integer({ min: 1, max: 12 }) }),
+      fc.record({
+        kind: fc.constant("send" as const),
+        to: fc.constantFrom([0], [1], [0, 1]),
+        count: fc.constantFrom(1, 5, 40),
+      }),
+      fc.record({ kind: fc.constant("restart" as const), count: fc.integer({ min: 1, max: 3 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25, size: "max" }), (steps) => {
+        for (const one of opened.splice(0)) one.close();
+        rmSync(directory, { recursive: true, force: true });
+        let added = 0;
+        const got: number[][] = [[], []];
+        const start = () => {
+          const spool = open(80_000);
+          return { spool, readers: [spool.reader("a"), spool.reader("b")] };
+        };
+        let now = start();
+        const send = (to: number, count: number): void => {
+          const spans = now.readers[to]!.peek({ spansMax: count, bytesMax: Infinity });
+          got[to]!.push(...numbersOf(spans));
+          now.readers[to]!.pass(spans.length);
+        };
+        for (const one of [...steps, { kind: "restart" as const, count: 1 }]) {
+          if (one.kind === "add") for (let i = 0; i < one.count && added < 40; i++) now.spool.add(waiting(added++));
+          else if (one.kind === "send") for (const to of one.to) send(to, one.count);
+          else
+            for (let i = 0; i < one.count; i++) {
+              for (const spool of opened.splice(0)) spool.close();
+              now = start();
+            }
+        }
+        for (const to of [0, 1]) send(to, Infinity);
+        expect(got).toEqual([range(0, added), range(0, added)]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("reads what it took over, though places of both folders are left from files that are gone", () => {
+    const closeAll = (): void => {
+      for (const one of opened.splice(0)) one.close();
+    };
+    const send = (spool: SpanBuffer, numbers: readonly number[], passed: number): void => {
+      const reader = spool.reader("a");
+      for (const number of numbers) spool.add(waiting(number));
+      reader.peek(everything);
+      reader.pass(passed);
+    };
+    send(open(), [1, 2], 2);
+    closeAll();
+    // An idle process removes what was sent; only the place is left.
+    open().reader("a");
+    closeAll();
+    const [idle, other] = [open(), open()];
+    idle.reader("a");
+    send(other, [3, 4], 1);
+    closeAll();
+    const [first, second] = [open(), open()];
+    expect(numbersOf(first.reader("a").peek(everything))).toEqual([3, 4]);
+    second.add(waiting(5));
+    expect(numbersOf(second.reader("a").peek(everything))).toEqual([5]);
+  });
+
+  test("sends again what is there when a place is of files that never were", () => {
+    const spool = open();
+    spool.reader("a");
+    spool.add(waiting(1));
+    for (const one of opened.splice(0)) one.close();
+    writeFileSync(join(directory, "0", "places.json"), JSON.stringify({ a: { file: 1000, offset: 7, spans: 1 } }));
+    expect(numbersOf(open().reader("a").peek(everything))).toEqual([1]);
+  });
+
+  test("lets files go that all have passed though places cannot be written, and nobody is told of a fault", () => {
+    const spool = open(80_000);
+    const reader = spool.reader("a");
+    for (const number of range(0, 30)) spool.add(waiting(number));
+    mkdirSync(join(directory, "0", "places.json.new"));
+    reader.peek(everything);
+    reader.pass(30);
+    expect(files()).toHaveLength(1);
+    expect(counters.read("segue_spool_faults_total")).toBeGreaterThan(0);
+    expect(counters.read("segue_spans_dropped_total")).toBe(0);
+  });
+
+  test.each([
+    { at: 20, lost: 1, because: "a bit flipped in what the first record holds" },
+    { at: 2, lost: 10, because: "its length leads nowhere" },
+  ])("loses no more to damage than it must, and counts it once: $because", ({ at, lost }) => {
+    const spool = open();
+    spool.reader("a");
+    for (const number of range(0, 10)) spool.add(waiting(number));
+    const bytes = readFileSync(lastFile());
+    bytes[at]! ^= 64;
+    writeFileSync(lastFile(), bytes);
+    for (const one of opened.splice(0)) one.close();
+    const again = open();
+    for (const name of ["a", "b"])
+      expect(numbersOf(again.reader(name).peek(everything))).toEqual(lost === 1 ? range(1, 10) : []);
+    expect(counters.print()).toContain(`segue_spans_dropped_total{reason="spool_damaged"} ${lost}`);
+  });
+
+  test("goes on when somebody removed a file, and counts what was in it", () => {
+    const spool = open(80_000);
+    const reader = spool.reader("a");
+    for (const number of range(0, 30)) spool.add(waiting(number));
+    rmSync(join(directory, "0", files()[0]!));
+    const left = reader.peek(everything).length;
+    expect(left).toBeLessThan(30);
+    expect(left + counters.read("segue_spans_dropped_total")).toBe(30);
+    reader.pass(left);
+    expect(reader.peek(everything)).toEqual([]);
+  });
+
+  test.each([{ arrives: true }, { arrives: false }])(
+    "counts an answer that was under way when it was dropped once: as sent where it arrived ($arrives)",
+    ({ arrives }) => {
+      const spool = open(40_000);
+      const reader = spool.reader("a");
+      spool.add(waiting(0));
+      spool.add(waiting(1));
+      const underWay = reader.peek(everything).length;
+      for (const number of range(2, 100)) spool.add(waiting(number));
+      if (arrives) reader.pass(underWay);
+      const left = reader.peek(everything).length;
+      expect((arrives ? underWay : 0) + left + counters.read("segue_spans_dropped_total")).toBe(100);
+    },
+  );
+
+  test("counts what is dropped of an earlier process's files right", () => {
+    const before = open(40_000);
+    const reader = before.reader("a");
+    for (const number of range(0, 20)) before.add(waiting(number));
+    reader.peek({ spansMax: 1, bytesMax: Infinity });
+    reader.pass(1);
+    for (const one of opened.splice(0)) one.close();
+    expect(counters.read("segue_spans_dropped_total")).toBe(0);
+    const spool = open(40_000);
+    const again = spool.reader("a");
+    for (const number of range(20, 120)) spool.add(waiting(number));
+    const left = again.peek(everything).length;
+    expect(left + counters.read("segue_spans_dropped_total")).toBe(119);
   });
 
   test("counts an answer that the disk does not take, and goes on with the next", () => {
