@@ -8,10 +8,11 @@ const ANSWER_BYTES_MAX = 64 * 1024;
  * encoding what is in it. Redirects are not followed.
  */
 export function undiciPost(agent = new Agent({ connections: 2 })): typeof fetch {
-  return async (url, init) => {
+  return async (target, init) => {
+    const { origin, pathname, search } = new URL(target instanceof Request ? target.url : target);
     const { statusCode, headers, body } = await agent.request({
-      origin: new URL(String(url)).origin,
-      path: pathOf(String(url)),
+      origin,
+      path: pathname + search,
       method: "POST",
       headers: init?.headers as Record<string, string>,
       body: init?.body as Uint8Array,
@@ -31,9 +32,4 @@ export function undiciPost(agent = new Agent({ connections: 2 })): typeof fetch 
     const isEmpty = statusCode === 204 || statusCode === 205 || statusCode === 304;
     return new Response(isEmpty ? null : new Blob(chunks), { status: statusCode, headers: fields });
   };
-}
-
-function pathOf(url: string): string {
-  const { pathname, search } = new URL(url);
-  return pathname + search;
 }
