@@ -82,14 +82,15 @@ const gateOf = (mode: MoveBasis["mode"]): Switchover["gate"] => (mode === "auto"
 /** In haste only where the fault is severe, the risk is not high, and there is as much to be won. */
 function stepsFor(
   { risk, incident, canarySteps }: MoveBasis,
-  { lossMean, lossTolerated }: SignalEvidence,
+  { lossMean, lossTolerated, labels }: SignalEvidence,
   rungLossMax: number,
 ): readonly Step[] {
   if (canarySteps !== null) return canarySteps;
   if (incident !== null && risk !== "high") return TOGETHER;
   if (risk === "high" || lossMean === undefined || lossTolerated === undefined) return CAREFUL;
   if (lossMean - lossTolerated < SEVERE) return CAREFUL;
-  return lossMean - rungLossMax >= SEVERE ? URGENT : BALANCED;
+  // What a source says without a count is no reference: the incumbent needs labels of its own within the trial.
+  return lossMean - rungLossMax >= SEVERE && labels !== undefined ? URGENT : BALANCED;
 }
 
 /** The figures that a move is decided on: a fault that still grows is worse by now than on the average since it began. */

@@ -34,6 +34,9 @@ const clear: MoveBasis = {
   canarySteps: null,
 };
 
+const { labels: _, ...uncountedFigures } = clear.alarm.figures;
+const uncounted = { ...clear.alarm, figures: uncountedFigures };
+
 describe("a move", () => {
   test("of any basis goes to no rung that is excluded or was never validated, and passes every limit", () => {
     let moved = 0;
@@ -62,6 +65,12 @@ describe("a move", () => {
 
   test.each([
     { given: {}, to: "second", shares: [0.9], because: "it is severe" },
+    {
+      given: { alarm: uncounted },
+      to: "second",
+      shares: [0.5],
+      because: "it is severe by a source's word without a count, so that both need labels",
+    },
     { given: { risk: "high" as const }, to: "second", shares: [0.1, 0.5, 0.9], because: "the risk is high" },
     { given: { incident: { id: "one", scouting: null } }, to: "second", shares: [0.85], because: "many fail" },
     {
