@@ -25,9 +25,8 @@ export function textRedactor({ patterns, phoneCountries }: Pick<Privacy, "patter
     replacement: replacement ?? `[${name.toUpperCase()}]`,
   }));
   const withoutPhones = phoneRemover(phoneCountries);
-  const redactPlain = (text: string, { hide, show }: HiddenValues): string => {
-    // Before and after characters are made plain: these values may be written either way.
-    let redacted = hide(plainCharacters(hide(text)));
+  const byShape = (text: string): string => {
+    let redacted = text;
     for (const { regex, replacement } of own) redacted = redacted.replace(regex, () => replacement);
     redacted = withoutSecrets(redacted);
     redacted = withoutUrlSecrets(redacted);
@@ -39,7 +38,15 @@ export function textRedactor({ patterns, phoneCountries }: Pick<Privacy, "patter
       redacted = withoutSsns(redacted);
       redacted = withoutPhones(redacted);
     }
-    return show(withoutNames(redacted));
+    return withoutNames(redacted);
+  };
+  const redactPlain = (text: string, { hide, show }: HiddenValues): string => {
+    // Before and after characters are made plain: these values may be written either way.
+    const hideAll = (given: string): string => hide(plainCharacters(hide(given)));
+    const hidden = hideAll(text);
+    if (hidden === plainCharacters(text)) return show(byShape(hidden));
+    // One that is a part of an address or a number would keep the whole from being recognised, unless that is looked for first.
+    return show(byShape(hideAll(byShape(text))));
   };
   return (text, hidden = []) => {
     if (text.length < 3) return text;

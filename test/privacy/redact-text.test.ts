@@ -164,3 +164,14 @@ describe("redaction takes time in proportion to the text's length", () => {
     60_000,
   );
 });
+
+describe("a value that is hidden", () => {
+  const redact = textRedactor({ patterns: [], phoneCountries: ["US"] });
+  test.each([
+    { text: "card 5500 0000 0000 0004 please", value: "0004", shown: "tok_1", expected: "card [CARD] please" },
+    { text: "write to jan.novak@corp.com", value: "novak", shown: "tok_2", expected: "write to [EMAIL]" },
+    { text: "novak wrote", value: "novak", shown: "tok_3", expected: "tok_3 wrote" },
+  ])("does not keep what it is a part of from being recognised: $text", ({ text, value, shown, expected }) =>
+    expect(redact(text, [{ value, shown }])).toBe(expected),
+  );
+});
